@@ -1,0 +1,1 @@
+"""Hydra configuration: what runs. Hydra finds the YAML files through this package."""

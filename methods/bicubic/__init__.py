@@ -1,0 +1,5 @@
+"""Plain interpolation: the row every other method has to beat."""
+
+from .module import Interpolation
+
+__all__ = ["Interpolation"]

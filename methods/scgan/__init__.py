@@ -1,0 +1,5 @@
+"""SCGAN: semi-cycled generative adversarial networks for real-world face super-resolution."""
+
+from .module import SCGAN
+
+__all__ = ["SCGAN"]

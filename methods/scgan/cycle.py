@@ -1,0 +1,241 @@
+"""The two semi-cycles: three generators, up to four critics, and the equations that tie them.
+
+    forward:   h --D_HL--> s --R_LS--> S        critics D_L1(l, s), D_H1(h, S)
+    backward:  l --R_LS--> R --D_SL--> c        critics D_L2(l, c), D_H2(h, R)
+
+h = I_rH is a real HR face, l = I_rL an unrelated real LR face. No optimiser here: who steps when is
+``module.py``'s business.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from .critics import Discriminator
+from .losses import (
+    average_down,
+    bicubic_up,
+    critic_hinge,
+    generator_hinge,
+    half_objective,
+    l1,
+    restoration_objective,
+)
+from .networks import Degrader, Restorer
+from .variants import Critic, Generator, Share, Switches
+
+Init = Literal["default", "kaiming"]
+Terms = dict[str, Tensor]
+"""Unweighted terms of an objective by name, detached, for the log."""
+
+FAKES: dict[Critic, str] = {"L1": "s", "H1": "S", "L2": "c", "H2": "R"}
+"""Which generated image each critic judges."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One batch seen through both cycles; a branch that is switched off leaves its images None.
+
+    Attributes:
+        h: real HR face, (B, 3, H, W).
+        l: real LR face, (B, 3, H/factor, W/factor).
+        s: synthetic LR face D_HL(h, z).
+        S: restored synthetic face R_LS(s).
+        R: restored real face R_LS(l).
+        c: LR face reconstructed from it, D_SL(R, z).
+    """
+
+    h: Tensor
+    l: Tensor  # noqa: E741  (the paper's letter)
+    s: Tensor | None = None
+    S: Tensor | None = None
+    R: Tensor | None = None
+    c: Tensor | None = None
+
+    def pair(self, critic: Critic) -> tuple[Tensor, Tensor]:
+        """The real and the fake image that a critic compares; the fake carries its gradient."""
+        real = self.l if critic.startswith("L") else self.h
+        fake: Tensor | None = getattr(self, FAKES[critic])
+        if fake is None:
+            raise ValueError(f"D_{critic} judges {FAKES[critic]}, whose branch is switched off.")
+        return real, fake
+
+
+class SemiCycle(nn.Module):
+    """The networks of SCGAN under the paper's names, and their objectives.
+
+    Args:
+        degrader: builds D_HL and D_SL.
+        restorer: builds R_LS.
+        critic: builds a critic for an image side.
+        lr_size: side of the LR images.
+        switches: which branches, critics and terms exist.
+        align_corners: of the bicubic target.
+        init: "default" is PyTorch's (code), "kaiming" He et al.'s normal with zero biases (paper).
+    """
+
+    def __init__(
+        self,
+        *,
+        degrader: Callable[[], Degrader],
+        restorer: Callable[[], Restorer],
+        critic: Callable[[int], Discriminator],
+        lr_size: int,
+        switches: Switches,
+        align_corners: bool = True,
+        init: Init = "default",
+    ) -> None:
+        super().__init__()
+        self.switches = switches
+        self.align_corners = align_corners
+        self.R_LS = restorer()
+        self.factor = self.R_LS.factor
+        if "D_HL" in switches.generators:
+            self.D_HL = degrader()
+        if "D_SL" in switches.generators:
+            self.D_SL = degrader()
+        sizes = {"L": lr_size, "H": lr_size * self.factor}
+        self.critics = nn.ModuleDict({name: critic(sizes[name[0]]) for name in switches.critics})
+        if init == "kaiming":
+            self.apply(_kaiming)
+        if switches.share != "none":
+            self.D_SL = _share(self.D_HL, self.D_SL, switches.share)
+        self.R_LS.dead.requires_grad_(False)
+
+    @property
+    def noise_shape(self) -> tuple[int, int]:
+        """Shape of one z."""
+        degrader = self.D_HL if "D_HL" in self.switches.generators else self.D_SL
+        return degrader.noise_shape
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Who has an optimiser of its own, in the official order: name -> parameters.
+
+        If D_HL and D_SL share layers, "D_HL" stands for the union of both: stepping one would
+        change weights that the other's graph still needs.
+        """
+        on = self.switches
+        players = {f"D_{name}": [self.critics[name]] for name in on.critics}
+        players |= {name: [self.get_submodule(name)] for name in on.generators}
+        if on.share != "none":
+            players["D_HL"] += players.pop("D_SL")
+        return {name: _parameters(modules) for name, modules in players.items()}
+
+    def teams(self) -> list[tuple[Generator, ...]]:
+        """Generators whose objectives are summed into one backward, in the order of their steps."""
+        on = self.switches
+        if on.cycle_grad == "full":  # one graph runs through all of them
+            return [on.generators]
+        if on.share != "none":
+            return [("D_HL", "D_SL"), ("R_LS",)]
+        return [(name,) for name in on.generators]
+
+    def compile_networks(self) -> None:
+        """Compile every network in place; names of parameters stay."""
+        for name in self.switches.generators:
+            self.get_submodule(name).compile()
+        for critic in self.critics.values():
+            critic.compile()
+
+    def train(self, mode: bool = True) -> Self:
+        """Critics never leave train mode: only there does torch's spectral norm iterate."""
+        super().train(mode)
+        self.critics.train()
+        return self
+
+    def reconstruct(self, h: Tensor, l: Tensor, z: Tensor) -> Reconstruction:  # noqa: E741
+        """Step 1 of the official loop: all forwards, R_LS on the synthetic batch, then on the real.
+
+        Args:
+            h: (B, 3, H, W) in [-1, 1].
+            l: (B, 3, H/factor, W/factor) in [-1, 1], unrelated to h.
+            z: (B, *noise_shape) standard normal, one draw for D_HL and D_SL.
+        """
+        through = self.switches.cycle_grad == "full"
+        s = S = R = c = None
+        if "D_HL" in self.switches.generators:
+            s = self.D_HL(h, z)
+            S = self.R_LS(s if through else s.detach())
+        if "D_SL" in self.switches.generators:
+            R = self.R_LS(l)
+            c = self.D_SL(R if through else R.detach(), z)
+        return Reconstruction(h, l, s, S, R, c)
+
+    def critic_loss(self, name: Critic, seen: Reconstruction) -> Tensor:
+        """Hinge loss of one critic on a real and a detached fake batch."""
+        real, fake = seen.pair(name)
+        critic = self.critics[name]
+        if self.switches.critic_concat:
+            on_real, on_fake = critic(torch.cat([real, fake.detach()])).chunk(2)
+        else:
+            on_real, on_fake = critic(real), critic(fake.detach())
+        return critic_hinge(on_real, on_fake)
+
+    def generator_loss(self, name: Generator, seen: Reconstruction) -> tuple[Tensor | None, Terms]:
+        """Objective of one generator (Eq. 2, 6 or 12) and its unweighted terms.
+
+        The objective is None when all its terms are switched off, which is allowed only where the
+        other network of a full cycle brings the gradient.
+        """
+        on, terms = self.switches, Terms()
+        if name == "D_HL":
+            down = average_down(seen.h, self.factor)
+            return self._half("L1", seen, "pix" if on.pix else None, down, terms), terms
+        if name == "D_SL":
+            return self._half("L2", seen, "cyc" if on.cyc else None, seen.l, terms), terms
+        forward = backward = None
+        if seen.S is not None:
+            forward = self._half("H1", seen, "cyc" if on.cyc else None, seen.h, terms)
+        if seen.R is not None:
+            up = bicubic_up(seen.l, self.factor, align_corners=self.align_corners)
+            backward = self._half("H2", seen, "pix" if on.pix else None, up, terms)
+        loss = restoration_objective(forward, backward, theta=on.theta, gamma=on.gamma)
+        return loss, terms
+
+    def _half(
+        self, critic: Critic, seen: Reconstruction, kind: str | None, target: Tensor, terms: Terms
+    ) -> Tensor | None:
+        """``w_l1 * L1(fake, target) - w_adv * mean D(fake)``; without ``kind`` no L1 term."""
+        image, (_, fake) = FAKES[critic], seen.pair(critic)
+        l1_term = None if kind is None else l1(fake, target)
+        adv_term = None
+        if critic in self.critics:
+            adv_term = generator_hinge(self.critics[critic](fake))
+            terms[f"adv_{image}"] = adv_term.detach()
+        if l1_term is not None:
+            terms[f"{kind}_{image}"] = l1_term.detach()
+        return half_objective(l1_term, adv_term, self.switches.term_weights)
+
+
+def _share(d_hl: Degrader, d_sl: Degrader, share: Share) -> Degrader:
+    """Give D_SL the layers of D_HL that a variant of the paper shares (Table 2)."""
+    if share == "all+heads":
+        return d_hl
+    if share in {"body", "encoder"}:
+        d_sl.down_layers = d_hl.down_layers
+    if share in {"body", "decoder", "middle"}:
+        d_sl.up_layers = d_hl.up_layers
+    if share == "middle":
+        # The last two encoder groups, of two blocks each. (The paper adds the first two of its
+        # three decoder groups; the code's decoder has only two groups.)
+        for i in range(len(d_hl.down_layers) - 4, len(d_hl.down_layers)):
+            d_sl.down_layers[i] = d_hl.down_layers[i]
+    return d_sl
+
+
+def _parameters(modules: list[nn.Module]) -> list[nn.Parameter]:
+    """Trainable parameters of several networks, each once, in order."""
+    union = dict.fromkeys(chain(*(module.parameters() for module in modules)))
+    return [parameter for parameter in union if parameter.requires_grad]
+
+
+def _kaiming(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        # Spectral norm keeps the trained tensor as weight_orig.
+        nn.init.kaiming_normal_(getattr(module, "weight_orig", module.weight))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

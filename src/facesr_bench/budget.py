@@ -1,0 +1,106 @@
+"""The budget of a run, counted in images seen, and the phases it is made of.
+
+Lightning counts optimizer steps (a GAN with two optimizers at ``max_steps=8`` stops after four
+batches); papers count images, epochs or steps of their own. The harness owns one counter, images of
+the global batch, and everything else (schedules, phases, logging, the end) is derived from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from facesr_bench.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one batch size.
+
+    Attributes:
+        name: what the log and progress bar call it ("64px-fade").
+        images: how many images it lasts.
+        batch_size: images per optimisation step over **all** ranks together, so that a run gives the
+            same numbers on one GPU and on eight.
+        facts: whatever else the method wants to know of the phase (resolution, learning rate).
+    """
+
+    name: str
+    images: int
+    batch_size: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.batch_size < 1:
+            raise ConfigError(
+                f"Phase {self.name!r} needs at least one image and a batch of at least one, but has "
+                f"images={self.images}, batch_size={self.batch_size}."
+            )
+
+
+class Budget:
+    """Phases in order. Position p is the p-th image the run sees, counted from 0."""
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        if not phases:
+            raise ConfigError("A budget needs at least one phase.")
+        self.phases = tuple(phases)
+        self.images = sum(phase.images for phase in self.phases)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], images: int | None = None) -> "Budget":
+        """Read ``{images, batch_size}`` or ``{phases: [{name, images, batch_size, ...}, ...]}``.
+
+        Args:
+            config: the ``budget`` block of a method's YAML, as plain containers.
+            images: override of the total; phases shrink or grow in proportion.
+        """
+        rows = config.get("phases") or [{"name": "train", **config}]
+        known = {"name", "images", "batch_size"}
+        try:
+            phases = [
+                Phase(
+                    str(row["name"]),
+                    int(row["images"]),
+                    int(row["batch_size"]),
+                    {key: value for key, value in row.items() if key not in known},
+                )
+                for row in rows
+            ]
+        except KeyError as error:
+            raise ConfigError(f"A phase of method.budget lacks {error}.") from None
+        budget = cls(phases)
+        return budget if images is None else budget.scaled_to(images)
+
+    def scaled_to(self, images: int) -> "Budget":
+        """The same phases in the same proportions, ``images`` in all (at least one each)."""
+        if images < len(self.phases):
+            raise ConfigError(
+                f"images={images} cannot be shared by {len(self.phases)} phases; give at least one "
+                "image to each."
+            )
+        ends, done = [], 0
+        for left, phase in zip(range(len(self.phases) - 1, -1, -1), self.phases, strict=True):
+            done += phase.images
+            floor = (ends[-1] if ends else 0) + 1
+            ends.append(max(floor, min(round(images * done / self.images), images - left)))
+        starts = [0, *ends[:-1]]
+        return Budget(
+            [
+                Phase(p.name, end - start, p.batch_size, p.facts)
+                for p, start, end in zip(self.phases, starts, ends, strict=True)
+            ]
+        )
+
+    def phase_at(self, position: int) -> tuple[Phase, int]:
+        """The phase that image number ``position`` belongs to, and how far into it that is."""
+        start = 0
+        for phase in self.phases:
+            if position < start + phase.images:
+                return phase, position - start
+            start += phase.images
+        last = self.phases[-1]
+        return last, position - (self.images - last.images)
+
+    def finished(self, images_seen: int) -> bool:
+        """Whether a run that has seen this many images is at its end."""
+        return images_seen >= self.images

@@ -1,0 +1,192 @@
+"""What happens around a training step: counting, logging, saving, stopping."""
+
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
+import pytorch_lightning as pl
+import torch
+from tqdm import tqdm
+
+from facesr_bench.budget import Budget
+from facesr_bench.errors import TrainingError
+from facesr_bench.interrupts import Interrupts
+from facesr_bench.method import Method
+
+log = logging.getLogger(__name__)
+
+
+class ImageCounter(pl.Callback):
+    """Counts images of the global batch; must be the first callback, the others read its count."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        if isinstance(pl_module, Method):
+            pl_module.images_seen += self._budget.phase_at(pl_module.images_seen)[0].batch_size
+
+
+class LossLog(pl.Callback):
+    """Writes losses against images seen, and keeps the progress bar moving.
+
+    Losses are read from the device only every ``every`` images (one transfer for all of them), so
+    logging costs no synchronisation in between. A loss that is not finite ends the run.
+    """
+
+    def __init__(self, budget: Budget, every: int) -> None:
+        self._budget, self._every = budget, max(1, every)
+        self._next = 0
+        self._bar: Any = None
+        self._started = (0.0, 0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        seen = pl_module.images_seen
+        self._next = seen
+        self._started = (time.perf_counter(), seen)
+        if trainer.is_global_zero:
+            self._bar = tqdm(
+                total=self._budget.images,
+                initial=seen,
+                unit="img",
+                unit_scale=True,
+                desc=self._budget.phase_at(seen)[0].name,
+                dynamic_ncols=True,
+                mininterval=0.5 if sys.stderr.isatty() else 20.0,
+                file=sys.stderr,
+            )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        seen = pl_module.images_seen
+        last = self._budget.finished(seen)
+        if self._bar is not None:
+            self._bar.update(min(seen, self._budget.images) - self._bar.n)
+        if seen < self._next and not last:
+            return
+        self._next = seen - seen % self._every + self._every
+        if not pl_module.losses:
+            return
+        names = list(pl_module.losses)
+        values = torch.stack([pl_module.losses[name].float() for name in names]).tolist()
+        losses = dict(zip(names, values, strict=True))
+        broken = [f"{name}={value}" for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"Training stopped after {seen} images: {', '.join(broken)} is not finite. The last "
+                "checkpoint holds the state before; lower the learning rate, or train in float32 "
+                "(trainer.precision=32-true) if this was bf16."
+            )
+        seconds = time.perf_counter() - self._started[0]
+        speed = (seen - self._started[1]) / max(seconds, 1e-9)
+        phase = self._budget.phase_at(max(0, seen - 1))[0]
+        if self._bar is not None:
+            self._bar.set_description(phase.name, refresh=False)
+            shown = sorted(losses.items(), key=lambda item: not item[0].startswith("pix"))[:3]
+            self._bar.set_postfix({k: f"{v:.3f}" for k, v in shown}, refresh=False)
+        for logger in trainer.loggers:
+            logger.log_metrics({**losses, "images_per_second": speed}, step=seen)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class SpeedNotice(pl.Callback):
+    """On a CPU, says at the start how long the paper's budget would take, and what else there is.
+
+    Args:
+        budget: what the run is to train on.
+        hint: what to propose ("scale=slim trains in minutes").
+    """
+
+    STEPS = 2
+    """Timed after a first step, which also allocates."""
+
+    def __init__(self, budget: Budget, hint: str) -> None:
+        self._budget, self._hint = budget, hint
+        self._steps, self._mark = 0, (0.0, 0)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self._steps += 1
+        seen = pl_module.images_seen
+        if self._steps == 1:
+            self._mark = (time.perf_counter(), seen)
+        elif self._steps == 1 + self.STEPS and trainer.is_global_zero:
+            seconds = (time.perf_counter() - self._mark[0]) / max(1, seen - self._mark[1])
+            left = seconds * (self._budget.images - seen)
+            log.info(
+                "At this speed the %s images of this run take about %s on this CPU. %s",
+                f"{self._budget.images:,}", _duration(left), self._hint,
+            )  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+class Checkpointing(pl.Callback):
+    """Saves ``last.ckpt`` every so many images, at the end, and when somebody asks to stop.
+
+    Args:
+        path: the file.
+        budget: tells when the end has come.
+        every: images between two saves.
+        interrupts: asks to stop.
+    """
+
+    SIGNAL_STEPS = 16
+    """With several processes they must agree to stop, which costs a synchronisation: not each step."""
+
+    def __init__(self, path: Path, budget: Budget, every: int, interrupts: Interrupts) -> None:
+        self._path, self._budget, self._every = path, budget, max(1, every)
+        self._interrupts = interrupts
+        self._saved_at = 0
+        self._steps = 0
+        self.stopped = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        # Lightning puts its own handlers in when fit starts; ours save between steps.
+        self._interrupts.install()
+        self._interrupts.waiting = True
+        self._saved_at = pl_module.images_seen
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        seen = pl_module.images_seen
+        self._steps += 1
+        self.stopped = self._asked_to_stop(trainer)
+        end = self._budget.finished(seen)
+        if self.stopped or end or seen - self._saved_at >= self._every:
+            trainer.save_checkpoint(self._path)
+            self._saved_at = seen
+        if self.stopped:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._interrupts.waiting = False
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self._interrupts.waiting = False
+
+    def _asked_to_stop(self, trainer: pl.Trainer) -> bool:
+        asked = self._interrupts.requested
+        if trainer.world_size == 1:
+            return asked
+        if self._steps % self.SIGNAL_STEPS:
+            return False
+        return bool(trainer.strategy.reduce_boolean_decision(asked, all=False))

@@ -1,0 +1,120 @@
+"""One front door. Nothing heavy is imported here: help and a typo must answer at once."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from facesr_bench.errors import FaceSRError, UsageError, first_line
+
+COMMANDS = {
+    "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
+}
+"""Sub-commands: name, the module whose ``main(argv)`` runs it, one line of help."""
+
+_HELP = """\
+facesr-bench: train, run and compare face super-resolution methods
+
+  facesr-bench +method=NAME +data=NAME [key=value ...]     one run: fit, test, record
+  facesr-bench -m +method=bicubic,scgan +data=tiny         several runs, each in its own folder
+  facesr-bench experiment=PAPER/NAME                       a committed recipe
+  facesr-bench COMMAND --help                              the other commands:
+{commands}
+
+methods      {methods}
+data         {data}
+experiments  {experiments}
+
+keys         stage=fit_test|fit|test   scale=full|slim|smoke     seed=N       images=N
+             ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
+             trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|none
+             method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
+look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
+             facesr-bench --config-dir DIR ...                   your own YAML files beside ours
+             HYDRA_FULL_ERROR=1                                  tracebacks
+"""
+
+
+def _choices(group: str, config_dirs: Sequence[str]) -> list[str]:
+    """YAML files of a group, in the package and in the user's ``--config-dir`` folders."""
+    from importlib.resources import files
+    from pathlib import Path
+
+    roots = [Path(str(files("facesr_bench.conf"))), *(Path(folder) for folder in config_dirs)]
+    found = set()
+    for root in roots:
+        base = root / group
+        found |= {p.relative_to(base).with_suffix("").as_posix() for p in base.rglob("*.yaml")}
+    return sorted(found)
+
+
+def _config_dirs(argv: Sequence[str]) -> list[str]:
+    flags = ("--config-dir", "-cd")
+    dirs = [value for flag, value in zip(argv, argv[1:], strict=False) if flag in flags]
+    return dirs + [word.split("=", 1)[1] for word in argv if word.startswith("--config-dir=")]
+
+
+def help_text(argv: Sequence[str]) -> str:
+    """Everything there is, on one screen."""
+    dirs = _config_dirs(argv)
+    groups = {
+        name: ", ".join(_choices(group, dirs)) or "(none)"
+        for name, group in (("methods", "method"), ("data", "data"), ("experiments", "experiment"))
+    }
+    commands = "\n".join(f"    {name:<14} {line}" for name, (_, line) in sorted(COMMANDS.items()))
+    return _HELP.format(commands=commands, **groups)
+
+
+def usage_error(missing: str, argv: Sequence[str]) -> UsageError:
+    """What to say when there is no method or no data: what exists, and an example."""
+    dirs = _config_dirs(argv)
+    return UsageError(
+        f"Nothing to run: there is no {missing}.\n"
+        f"  methods: {', '.join(_choices('method', dirs))}\n"
+        f"  data:    {', '.join(_choices('data', dirs))}\n"
+        "  example: python -m facesr_bench +method=scgan +data=tiny scale=smoke"
+    )
+
+
+def report(error: BaseException) -> int:
+    """Print an error as a sentence and give the exit code; with HYDRA_FULL_ERROR=1 the traceback."""
+    log = logging.getLogger("facesr_bench")
+    log.debug("The run failed.", exc_info=error)  # the traceback goes to the log file
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, FaceSRError):
+        print(f"facesr-bench: {error}", file=sys.stderr)
+        return error.exit_code
+    print(
+        f"facesr-bench: the run failed with {type(error).__name__}: {first_line(error)}\n"
+        "  This is not an error we foresaw; set HYDRA_FULL_ERROR=1 to see where it happened.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``facesr-bench`` and ``python -m facesr_bench``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in COMMANDS:
+        module = import_module(COMMANDS[words[0]][0])
+        try:
+            return int(module.main(words[1:]) or 0)
+        except FaceSRError as error:
+            return report(error)
+    if words and not words[0].startswith("-") and "=" not in words[0]:
+        print(
+            f"facesr-bench: there is no command {words[0]!r}. Commands: {', '.join(COMMANDS)}; a run "
+            "is started with +method=NAME +data=NAME. See facesr-bench --help.",
+            file=sys.stderr,
+        )
+        return UsageError.exit_code
+    if set(words) & {"--help", "-h"}:
+        print(help_text(words))
+        return 0
+    from facesr_bench.launch import launch
+
+    return launch(words)

@@ -1,0 +1,99 @@
+"""The contract of a data set: what a sample is, which splits exist, and nothing about how to train.
+
+A data set is a plug-in file in ``datasets/`` with one class that subclasses :class:`FaceData`, and a
+YAML in ``conf/data/`` that names it. It hands out images at rest (uint8, RGB); turning HR into LR,
+batching, ordering and hashing are the harness's work, so that they are the same for every data set.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from facesr_bench.errors import DataError
+from facesr_bench.images import UInt8Image
+
+Role = Literal["train", "train_lr", "val", "test"]
+"""``train`` holds HR (or pairs), ``train_lr`` unpaired LR, ``val`` and ``test`` what is measured."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One item of a data set.
+
+    Attributes:
+        key: stable string id, a relative POSIX path with extension ("0001/0002.png").
+        hr: uint8 (H, W, 3) RGB, or None where no ground truth exists.
+        lr: uint8 (h, w, 3) RGB when the owner provides it (real LR, paired sets), else None: then
+            the protocol's degradation makes it from ``hr``.
+        identity: who it is, for metrics and intervals that resample people.
+        attributes: numbers by name (age, glasses, skin tone ...).
+        landmarks: float32 (5, 2), x and y in HR pixels: the eye on the viewer's left, the other eye,
+            nose tip, mouth corner on the viewer's left, the other corner.
+        domain: where the image comes from, for adaptation protocols.
+    """
+
+    key: str
+    hr: UInt8Image | None = None
+    lr: UInt8Image | None = None
+    identity: str | None = None
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    landmarks: NDArray[np.float32] | None = None
+    domain: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.hr is None and self.lr is None:
+            raise DataError(f"Sample {self.key!r} has neither an HR nor an LR image.")
+
+
+class FaceDataset(Dataset[Sample], ABC):
+    """One split: a map-style data set whose keys are known without opening an image."""
+
+    keys: Sequence[str]
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class FaceData(ABC):
+    """One data set: its name, and its explicit splits (never drawn at run time)."""
+
+    name: str
+
+    @abstractmethod
+    def split(self, role: Role) -> FaceDataset | None:
+        """Open one split; None when this data set has no such split.
+
+        Raises:
+            DataError: the split should be there but is missing or damaged.
+        """
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Refuse keys that cannot become file names below ``sr/`` on every machine.
+
+    Raises:
+        DataError: an empty, absolute or climbing key, a repeated key, or two keys that differ only
+            in case (one file on macOS and Windows).
+    """
+    seen: dict[str, str] = {}
+    for key in keys:
+        parts = key.split("/")
+        if not key or "\0" in key or "\\" in key or any(part in {"", ".", ".."} for part in parts):
+            raise DataError(
+                f"The key {key!r} is not a relative POSIX path. Keys name files below sr/, so they "
+                "may not be empty, absolute or contain '..'."
+            )
+        folded = key.casefold()
+        if folded in seen:
+            other = seen[folded]
+            how = "appears twice" if other == key else f"differs from {other!r} only in case"
+            raise DataError(f"The key {key!r} {how}; every sample needs a key of its own.")
+        seen[folded] = key

@@ -1,0 +1,1 @@
+"""HR to LR: how low-resolution faces are made, the same pixels for every method and machine."""

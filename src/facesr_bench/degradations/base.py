@@ -1,0 +1,40 @@
+"""The contract of a degradation: HR to LR, one image at a time, from a generator it is handed."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facesr_bench.images import UInt8Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Degradation(ABC):
+    """Turns an HR face into an LR face.
+
+    Test LR is made once per protocol with a generator seeded by (protocol seed, sample key); training
+    LR with one seeded by (run seed, position in the stream). The degradation keeps no state.
+
+    Attributes:
+        factor: HR side over LR side.
+    """
+
+    factor: int
+
+    @abstractmethod
+    def __call__(self, hr: UInt8Image, rng: np.random.Generator) -> UInt8Image:
+        """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3)."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Everything the LR pixels depend on, as plain JSON values; part of the protocol's hash."""
+
+    def downsample(self, images: "Tensor") -> "Tensor | None":
+        """The known operator on float (B, 3, H, W), for LR consistency; unrounded.
+
+        None when the degradation has no single operator (random blur, noise, JPEG): the metric then
+        falls back to antialiased bicubic and says so in its key.
+        """
+        return None

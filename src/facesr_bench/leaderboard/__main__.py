@@ -1,0 +1,42 @@
+"""``python -m facesr_bench.leaderboard runs/``: a table of every finished run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesr_bench.cli import report
+from facesr_bench.errors import FaceSRError
+from facesr_bench.leaderboard.markdown import protocol_table
+from facesr_bench.leaderboard.records import by_protocol, find_records
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print Markdown to standard output, and what was left out to standard error."""
+    parser = argparse.ArgumentParser(
+        prog="facesr-bench leaderboard",
+        description="Print a Markdown table of every finished run, one table per protocol. Runs "
+        "share a table only when their test inputs are the same to the bit.",
+    )
+    parser.add_argument("roots", nargs="*", type=Path, default=[Path("runs")], metavar="DIR",
+                        help="folders to look for result.json in (default: runs)")  # fmt: skip
+    arguments = parser.parse_args(argv)
+    found = find_records(arguments.roots)
+    for sentence in found.unreadable:
+        print(f"left out: {sentence}", file=sys.stderr)
+    for folder in found.unfinished:
+        print(
+            f"left out: {folder} has no result.json (running, stopped or failed)", file=sys.stderr
+        )
+    if not found.records:
+        print("No finished run was found.", file=sys.stderr)
+        return 1
+    print("\n".join(protocol_table(group) for group in by_protocol(found.records).values()))
+    return 1 if found.unreadable else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FaceSRError as error:
+        sys.exit(report(error))

@@ -1,0 +1,172 @@
+"""The contract of a method: a LightningModule that turns LR faces into SR faces.
+
+A method says *how*; the harness says what, how long, on what and how well. So a method holds no
+metric code and never sees the configuration: its arguments are plain typed values, its facts are
+class attributes that the harness reads instead of guessing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypedDict
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from facesr_bench.budget import Budget
+from facesr_bench.errors import ConfigError
+from facesr_bench.images import check_image
+from facesr_bench.seeding import torch_rng
+
+
+class Batch(TypedDict):
+    """What ``training_step`` receives: float32 (B, 3, H, W) in [0, 1], RGB, on the method's device.
+
+    ``hr`` and ``lr`` belong together for methods with ``pairing = "paired"``; for "unpaired" ones
+    they are independent draws.
+    """
+
+    hr: Tensor
+    lr: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What the harness tells a method before training starts.
+
+    Attributes:
+        seed: the run's seed.
+        budget: how many images in which phases.
+        train_images: number of HR images in the training split: one epoch of the papers.
+        training_data: name, version and seed of what is trained on, for the record.
+        rank: this process, from 0.
+        world_size: number of processes.
+    """
+
+    seed: int
+    budget: Budget
+    train_images: int
+    training_data: Mapping[str, Any] = field(default_factory=dict)
+    rank: int = 0
+    world_size: int = 1
+
+
+class Method(pl.LightningModule, ABC):
+    """Base of every method.
+
+    Subclasses give ``super_resolve`` and, if they train, ``training_step(batch, batch_idx)`` and
+    ``configure_optimizers``. Methods with several optimizers set ``automatic_optimization = False``;
+    learning-rate schedules follow ``self.images_seen``, not Lightning's step or epoch.
+    """
+
+    paper: ClassVar[str]
+    """Authors, title, venue, year; shown in tables."""
+    reference: ClassVar[str] = ""
+    """Official code and commit the implementation was compared with."""
+    trainable: ClassVar[bool] = True
+    pairing: ClassVar[Literal["paired", "unpaired"]] = "paired"
+    """"unpaired": ``lr`` of a training batch is drawn independently of ``hr``."""
+    bf16_safe: ClassVar[bool] = False
+    """Whether training under bf16 autocast is known to give the same quality."""
+    needs_weights: ClassVar[tuple[str, ...]] = ()
+    """Names in the weights registry without which the method cannot run."""
+    loss_networks: ClassVar[tuple[str, ...]] = ()
+    """Networks the training loss uses; a metric that uses one of them is marked in tables."""
+
+    factor: int | None = None
+    """HR side over LR side; None when the method takes any."""
+    images_seen: int
+    """Images of the global batch trained on so far; kept by the harness, saved in checkpoints."""
+    trained_on: list[dict[str, Any]]
+    """Data and images behind the weights, oldest first; kept by the harness, saved in checkpoints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images_seen = 0
+        self.trained_on: list[dict[str, Any]] = []
+        self.losses: dict[str, Tensor] = {}
+        self._context: TrainingContext | None = None
+
+    # -- what a method gives ----------------------------------------------------------------------
+
+    @abstractmethod
+    def super_resolve(self, lr: Tensor) -> Tensor:
+        """LR (B, 3, h, w) to SR (B, 3, H, W), both float32 in [0, 1], RGB.
+
+        Called in eval mode without gradients; a method that optimises at test time opens
+        ``torch.enable_grad()`` itself.
+        """
+
+    def check_sizes(self, lr: tuple[int, int], hr: tuple[int, int]) -> None:
+        """Raise ConfigError if the method cannot map this LR size to this HR size."""
+        if self.factor is not None and (lr[0] * self.factor, lr[1] * self.factor) != hr:
+            raise ConfigError(
+                f"{type(self).__name__} enlarges by {self.factor}, but the data go from "
+                f"{lr[0]}x{lr[1]} to {hr[0]}x{hr[1]}. Choose other data, or another factor if the "
+                "method takes one."
+            )
+
+    def inference_modules(self) -> Sequence[nn.Module]:
+        """The networks that ``super_resolve`` runs; parameters are counted over them."""
+        return [self]
+
+    # -- what a method may use --------------------------------------------------------------------
+
+    @property
+    def context(self) -> TrainingContext:
+        """The run's facts; only there once training was set up."""
+        if self._context is None:
+            raise ConfigError(f"{type(self).__name__} has no training context outside a run.")
+        return self._context
+
+    def bind(self, context: TrainingContext) -> None:
+        """Called once by the harness before ``configure_optimizers``."""
+        self._context = context
+
+    @property
+    def epoch(self) -> int:
+        """Epochs of the papers finished so far: images seen over images in the training split."""
+        return self.images_seen // self.context.train_images
+
+    def noise(self, role: str, batch: int, *shape: int) -> Tensor:
+        """Normal noise (batch, *shape) for this step, on the method's device.
+
+        It depends only on (seed, role, images seen): the noise of the global batch is drawn and this
+        rank's rows are taken, so one process with batch 2B and two with B see the same numbers, and
+        a resumed run the same as an uninterrupted one.
+        """
+        context = self.context
+        generator = torch_rng(context.seed, role, self.images_seen)
+        rows = torch.randn(batch * context.world_size, *shape, generator=generator)
+        return rows[context.rank * batch :][:batch].to(self.device, non_blocking=True)
+
+    def log_losses(self, losses: Mapping[str, Tensor]) -> None:
+        """Hand this step's losses to the harness (detached; read only when it logs: no host sync)."""
+        self.losses = {name: value.detach() for name, value in losses.items()}
+
+    # -- what the harness does with it ------------------------------------------------------------
+
+    def test_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
+        """Super-resolve one test batch and guard the border."""
+        name = type(self).__name__
+        lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
+        return check_image(self.super_resolve(lr), f"the result of {name}.super_resolve")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the counter everything else follows from, and the provenance of the weights."""
+        checkpoint["images_seen"] = self.images_seen
+        checkpoint["trained_on"] = self.provenance()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take both back; what a resumed run adds is counted on top."""
+        self.images_seen = int(checkpoint["images_seen"])
+        # The last entry is the run being resumed; it is written anew with the growing count.
+        self.trained_on = list(checkpoint["trained_on"])[:-1]
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """``trained_on`` with this run's own training added, as plain values."""
+        if self._context is None:
+            return self.trained_on
+        return [*self.trained_on, {**self._context.training_data, "images": self.images_seen}]

@@ -1,0 +1,210 @@
+"""The contract of a metric: rows by image go in, one value with its interval comes out.
+
+A metric never keeps running sums. It keeps what it computed of every image (a score, a feature
+vector) under the image's key; shards of several ranks are put together, ordered by key and reduced
+once in float64. So the value is the same to the bit on any number of ranks, and padded samples, a
+rank without images and uneven shards need no thought.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before torchmetrics, see there)
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from facesr_bench.errors import DataError
+from facesr_bench.images import UInt8Image
+from facesr_bench.metrics.intervals import Intervals
+from facesr_bench.metrics.rows import RowTable
+from facesr_bench.metrics.value import MetricValue
+
+Need = Literal["hr", "lr"]
+
+
+@dataclass(frozen=True)
+class ScoreBatch:
+    """Images to score, exactly as they lie in the store: 8 bits.
+
+    Attributes:
+        keys: the samples' keys.
+        sr: uint8 (B, 3, H, W), RGB.
+        hr: uint8 (B, 3, H, W) of the same size, or None where no ground truth exists.
+        lr: uint8 (B, 3, h, w), or None.
+        identities: who each image shows, or None.
+
+    Raises:
+        DataError: a tensor that is not uint8 (B, 3, ., .), or sizes that do not belong together.
+    """
+
+    keys: list[str]
+    sr: Tensor
+    hr: Tensor | None
+    lr: Tensor | None
+    identities: list[str | None]
+
+    def __post_init__(self) -> None:
+        for name, images in (("sr", self.sr), ("hr", self.hr), ("lr", self.lr)):
+            if images is None:
+                continue
+            if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+                raise DataError(
+                    f"{name} of a batch to score must be uint8 (B, 3, H, W), but is "
+                    f"{images.dtype} {tuple(images.shape)}."
+                )
+            if len(images) != len(self.keys):
+                raise DataError(f"{name} holds {len(images)} images for {len(self.keys)} keys.")
+        if len(self.identities) != len(self.keys):
+            raise DataError(f"{len(self.identities)} identities for {len(self.keys)} keys.")
+        if self.hr is not None and self.hr.shape != self.sr.shape:
+            raise DataError(
+                f"SR images of {self.sr.shape[2]}x{self.sr.shape[3]} pixels cannot be compared "
+                f"with HR images of {self.hr.shape[2]}x{self.hr.shape[3]}; the method's output "
+                "size must be the test set's."
+            )
+
+    def require(self, need: Need) -> Tensor:
+        """The HR or LR images, for a metric that cannot do without.
+
+        Raises:
+            DataError: the batch has none (a suite checks ``needs`` before it calls a metric).
+        """
+        images = self.hr if need == "hr" else self.lr
+        if images is None:
+            raise DataError(f"This metric needs {need.upper()} images, which the batch lacks.")
+        return images
+
+    @property
+    def present(self) -> frozenset[Need]:
+        """Which of the optional images this batch has."""
+        there: set[Need] = set()
+        if self.hr is not None:
+            there.add("hr")
+        if self.lr is not None:
+            there.add("lr")
+        return frozenset(there)
+
+
+def pixels(images: Tensor) -> Iterator[UInt8Image]:
+    """The images of a uint8 (B, 3, H, W) batch as contiguous (H, W, 3) arrays, one by one."""
+    yield from images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+class FaceMetric(Metric, ABC):
+    """Base of every metric.
+
+    Subclasses give ``keys``, ``settings``, ``update`` (which calls ``add``) and ``results``; for
+    one score per image derive from :class:`PerImageMetric` instead. Constructor arguments are plain
+    values; those named ``set_name``, ``downsample`` or ``seed`` are filled in by the harness.
+    """
+
+    higher_is_better: bool
+    value_range: ClassVar[tuple[float, float]]
+    """Lowest and highest possible value; may be infinite."""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """Which optional images a batch must have."""
+    full_state_update = False
+
+    def __init__(self) -> None:
+        super().__init__(sync_on_compute=False)  # rows are gathered once, by the suite
+        self._tables: dict[str, RowTable] = {}
+
+    @property
+    @abstractmethod
+    def keys(self) -> tuple[str, ...]:
+        """Names this metric yields; what is known of them before the first image."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Everything besides the images that the value depends on, as plain JSON values."""
+
+    @abstractmethod
+    def update(self, batch: ScoreBatch) -> None:
+        """Compute and keep the rows of one batch, which has what ``needs`` names."""
+
+    @abstractmethod
+    def results(self, intervals: Intervals) -> dict[str, MetricValue]:
+        """Reduce all rows in key order.
+
+        Raises:
+            DataError: too few images, or values that are not finite.
+        """
+
+    def per_image(self) -> dict[str, dict[str, float]]:
+        """Metric name to image key to value; empty for distances between sets."""
+        return {}
+
+    # -- rows -------------------------------------------------------------------------------------
+
+    def add(self, table: str, keys: list[str], rows: NDArray[Any]) -> None:
+        """Keep rows (B, ...) of one kind under their images' keys."""
+        self._tables.setdefault(table, RowTable()).add(keys, rows)
+
+    def rows(self) -> dict[str, RowTable]:
+        """All rows of this rank, by kind."""
+        return self._tables
+
+    def load_rows(self, rows: Mapping[str, RowTable]) -> None:
+        """Replace the rows, by those gathered from all ranks."""
+        self._tables = dict(rows)
+
+    # -- torchmetrics -----------------------------------------------------------------------------
+
+    def compute(self) -> dict[str, Tensor]:
+        """The values alone, as torchmetrics has it (float64 scalars)."""
+        values = self.results(Intervals(replicates=0, groups=1)).items()
+        return {key: torch.tensor(value.value, dtype=torch.float64) for key, value in values}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Not offered: it would reset the rows to make a batch value."""
+        raise NotImplementedError("Call update(batch), and results(...) at the end.")
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        super().reset()
+        self._tables = {}
+
+
+class PerImageMetric(FaceMetric):
+    """A metric whose value is the mean of one score per image, with a bootstrap interval."""
+
+    @abstractmethod
+    def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
+        """Metric name to scores (B,); nan where an image cannot be scored (it is not counted)."""
+
+    def update(self, batch: ScoreBatch) -> None:
+        """Score a batch and keep its scores."""
+        for key, scores in self.score(batch).items():
+            self.add(key, batch.keys, np.asarray(scores, dtype=np.float64))
+
+    def results(self, intervals: Intervals) -> dict[str, MetricValue]:
+        """Means over the images with a finite score."""
+        finished = {}
+        for name, table in self._tables.items():
+            keys = table.keys
+            scores = table.take(keys)
+            counted = scores[np.isfinite(scores)]
+            if not len(counted):
+                raise DataError(f"{name} has no finite value for any of {len(keys)} images.")
+            mean = MetricValue(
+                value=float(np.mean(counted)),
+                higher_is_better=bool(self.higher_is_better),
+                n=len(counted),
+                settings=self.settings(),
+                per_image=True,
+            )
+            finished[name] = mean.within(intervals.mean(keys, scores))
+        return finished
+
+    def per_image(self) -> dict[str, dict[str, float]]:
+        """Every image's score, also those that are not finite."""
+        columns = {}
+        for name, table in self._tables.items():
+            keys = table.keys
+            columns[name] = dict(zip(keys, table.take(keys).tolist(), strict=True))
+        return columns

@@ -1,0 +1,76 @@
+"""The sliced Wasserstein distance of two clouds, also with groups of images left out."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+_CHUNK = 32  # directions at a time: 82 MB for the projections of 5,000 images' patches
+
+
+def sliced_distance(a: Floats, b: Floats, directions: Floats) -> float:
+    """Mean over directions of the one-dimensional Wasserstein distance, times 1000.
+
+    Args:
+        a: normalised patches (n, 147).
+        b: as many of the other set.
+        directions: unit columns (147, d).
+    """
+    gaps: list[float] = []
+    for chunk in _chunks(directions):
+        sorted_a, sorted_b = (np.sort(_project(cloud, chunk), axis=1) for cloud in (a, b))
+        gaps.extend(_gap(x, y) for x, y in zip(sorted_a, sorted_b, strict=True))
+    return float(np.mean(gaps)) * 1e3
+
+
+def sliced_jackknife(
+    a: Floats, b: Floats, directions: Floats, groups: NDArray[np.int64], threads: int = 1
+) -> tuple[float, NDArray[np.float64]]:
+    """The distance, and its value with each group dropped from both clouds.
+
+    Each projection is sorted once; dropping a group from a sorted array leaves it sorted, so a
+    replicate costs two masks instead of a normalisation, a projection and two sorts. The clouds'
+    normalisation stays that of all patches: measured, this moves the standard error by up to 4 %.
+
+    Args:
+        a: normalised patches (n, 147).
+        b: as many of the other set.
+        directions: unit columns (147, d).
+        groups: group of each patch (n,), 0 .. g-1 with g below 256, the same for both clouds.
+        threads: directions worked on at a time; the result does not depend on it.
+
+    Returns:
+        The distance times 1000, and the leave-one-group-out distances (g,) times 1000.
+    """
+    small = groups.astype(np.uint8)
+    number = int(groups.max()) + 1
+
+    def leave_out(pair: tuple[Floats, Floats]) -> list[float]:
+        orders = [np.argsort(values) for values in pair]
+        x, y = (values[order] for values, order in zip(pair, orders, strict=True))
+        group_x, group_y = (small[order] for order in orders)
+        dropped = [_gap(x[group_x != g], y[group_y != g]) for g in range(number)]
+        return [_gap(x, y), *dropped]  # in this order: the masks above made copies
+
+    rows: list[list[float]] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk in _chunks(directions):
+            rows += pool.map(leave_out, zip(_project(a, chunk), _project(b, chunk), strict=True))
+    means = np.mean(np.array(rows), axis=0) * 1e3
+    return float(np.mean([row[0] for row in rows])) * 1e3, means[1:]
+
+
+def _chunks(directions: Floats) -> list[Floats]:
+    starts = range(0, directions.shape[1], _CHUNK)
+    return [directions[:, start : start + _CHUNK] for start in starts]
+
+
+def _project(cloud: Floats, directions: Floats) -> Floats:
+    return np.ascontiguousarray((cloud @ directions).T)
+
+
+def _gap(x: Floats, y: Floats) -> float:
+    """Mean distance of two sorted arrays; the first is used up."""
+    np.subtract(x, y, out=x)
+    return float(np.mean(np.abs(x, out=x), dtype=np.float64))

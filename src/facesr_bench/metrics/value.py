@@ -1,0 +1,67 @@
+"""What a metric hands over: a number with everything needed to trust or refuse it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from facesr_bench.metrics.intervals import Interval, IntervalKind
+
+
+def settings_hash(settings: dict[str, Any]) -> str:
+    """First 12 hex digits of sha256 over the canonical JSON of a metric's settings.
+
+    Cells of a table share a column only when this hash is the same.
+    """
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One finished metric.
+
+    Attributes:
+        value: always finite.
+        higher_is_better: the direction of the column.
+        n: images behind it.
+        settings: everything besides the images that the value depends on, as plain JSON.
+        ci95: lower and upper end of the 95 % interval; None with too few images.
+        ci_kind: how the interval was made; None exactly when ``ci95`` is.
+        se: standard error from the same replicates.
+        floor: for distances between sets, what a perfect method (SR equal to HR) would score.
+        per_image: whether the per-image table has a column for it.
+    """
+
+    value: float
+    higher_is_better: bool
+    n: int
+    settings: dict[str, Any]
+    ci95: tuple[float, float] | None = None
+    ci_kind: IntervalKind | None = None
+    se: float | None = None
+    floor: float | None = None
+    per_image: bool = False
+
+    def within(self, interval: Interval | None) -> "MetricValue":
+        """The same value with its interval, where one could be made."""
+        if interval is None:
+            return self
+        return replace(self, ci95=interval.ci95, ci_kind=interval.kind, se=interval.se)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ``floor`` only where there is one."""
+        record: dict[str, Any] = {
+            "value": self.value,
+            "ci95": None if self.ci95 is None else list(self.ci95),
+            "ci_kind": self.ci_kind,
+            "se": self.se,
+            "higher_is_better": self.higher_is_better,
+            "n": self.n,
+            "per_image": self.per_image,
+            "settings": self.settings,
+            "settings_hash": settings_hash(self.settings),
+        }
+        if self.floor is not None:
+            record["floor"] = self.floor
+        return record

@@ -1,0 +1,135 @@
+"""The frozen test inputs of a protocol: which keys, which LR pixels, and the hashes that name them.
+
+Rows of one table must share their inputs. The hash covers name, version, keys, degradation and the
+pixels themselves, so two runs whose hashes agree were asked the very same question.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from facesr_bench.data import FaceDataset, Sample, check_keys
+from facesr_bench.degradations.base import Degradation
+from facesr_bench.errors import DataError
+from facesr_bench.images import UInt8Image, hash_images
+from facesr_bench.stream import fixed_lr
+
+
+def canonical_hash(value: Any) -> str:
+    """sha256 of the canonical JSON (sorted keys, no blanks) of plain containers."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A test split with its LR made once.
+
+    Attributes:
+        keys: sorted; position i of everything below belongs to ``keys[i]``.
+        lr: uint8 (h, w, 3) each.
+        has_hr: whether ground truth exists.
+        identities: per key, or None where unknown.
+        lr_hash, hr_hash: over all images; ``hr_hash`` is None without ground truth.
+        name, version, hash: the protocol's identity.
+    """
+
+    __test__ = False  # pytest: this is no test class
+
+    keys: Sequence[str]
+    lr: Sequence[UInt8Image]
+    has_hr: bool
+    identities: Sequence[str | None]
+    lr_hash: str
+    hr_hash: str | None
+    name: str
+    version: int
+    hash: str
+    _dataset: FaceDataset
+    _index: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sample(self, position: int) -> Sample:
+        """The sample as the data set gives it."""
+        return self._dataset[self._index[position]]
+
+    def hr(self, position: int) -> UInt8Image:
+        """Ground truth of one position.
+
+        Raises:
+            DataError: this test set has none.
+        """
+        image = self.sample(position).hr
+        if image is None:
+            raise DataError(f"The test sample {self.keys[position]!r} has no HR image.")
+        return image
+
+
+def freeze_test_set(
+    dataset: FaceDataset,
+    degradation: Degradation,
+    name: str,
+    version: int,
+    protocol_seed: int,
+    hr_size: int,
+    factor: int,
+) -> TestSet:
+    """Read a test split once, make its LR, check every size, and hash everything.
+
+    Raises:
+        DataError: naming the samples of the wrong size, or a split that has HR for some keys only.
+    """
+    check_keys(dataset.keys)
+    index = sorted(range(len(dataset)), key=lambda i: dataset.keys[i])
+    keys = [dataset.keys[i] for i in index]
+    if not keys:
+        raise DataError(f"The test split of {name} holds no image.")
+    side = hr_size // factor
+    wrong: list[str] = []
+    hr_digest, lr_images, identities, with_hr = [], [], [], 0
+
+    def read(i: int) -> tuple[Sample, UInt8Image]:
+        sample = dataset[i]
+        return sample, fixed_lr(sample, degradation, protocol_seed, "lr")
+
+    with ThreadPoolExecutor() as pool:
+        for sample, lr in pool.map(read, index):
+            for what, image, expected in (("HR", sample.hr, hr_size), ("LR", lr, side)):
+                if image is not None and image.shape != (expected, expected, 3):
+                    height, width = image.shape[:2]
+                    wrong.append(
+                        f"{sample.key} ({what} {height}x{width}, not {expected}x{expected})"
+                    )
+            if sample.hr is not None:
+                with_hr += 1
+                hr_digest.append(hash_images([(sample.key, sample.hr)]))
+            lr_images.append(lr)
+            identities.append(sample.identity)
+    if wrong:
+        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise DataError(f"Images of {name} have the wrong size: {', '.join(wrong[:10])}{more}.")
+    if with_hr not in (0, len(keys)):
+        raise DataError(
+            f"Only {with_hr} of the {len(keys)} test images of {name} have an HR image; a protocol "
+            "needs ground truth for all of them or for none."
+        )
+    lr_hash = hash_images(zip(keys, lr_images, strict=True))
+    # A hash of per-image hashes: HR can be large, so it is not held in memory twice.
+    hr_hash = canonical_hash(hr_digest) if with_hr else None
+    inputs = {
+        "name": name,
+        "version": version,
+        "keys": keys,
+        "degradation": degradation.settings(),
+        "hr": hr_hash,
+        "lr": lr_hash,
+    }
+    return TestSet(
+        keys, lr_images, bool(with_hr), identities, lr_hash, hr_hash,
+        name, version, canonical_hash(inputs), dataset, index,
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""What goes into a run record, gathered from the objects of a finished run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from facesr_bench.budget import Budget
+from facesr_bench.cost import Cost
+from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.method import Method
+from facesr_bench.metrics.scores import Scores
+from facesr_bench.results import SCHEMA, device_facts, git_state, package_versions
+from facesr_bench.starting_weights import StartingWeights
+from facesr_bench.training import Fitted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a finished test stage knows."""
+
+    method: Method
+    data: FaceSRDataModule
+    scores: Scores
+    cost: Cost
+    weights: StartingWeights
+    fitted: Fitted | None
+    sr_hash: str
+
+
+def make_record(
+    settings: Mapping[str, Any], outcome: Outcome, device: str, started: str, seconds: float
+) -> dict[str, Any]:
+    """The content of ``result.json``; its keys are documented in the README."""
+    test_set, method = outcome.data.test_set, outcome.method
+    return {
+        "schema": SCHEMA,
+        "method": settings["method"]["name"],
+        "label": settings["label"] or settings["method"]["name"],
+        "scale": settings["scale"],
+        "paper": method.paper,
+        "data": outcome.data.name,
+        "protocol": {
+            "name": test_set.name,
+            "version": test_set.version,
+            "hash": test_set.hash,
+        },
+        "lr_hash": test_set.lr_hash,
+        "hr_hash": test_set.hr_hash,
+        "sr_hash": outcome.sr_hash,
+        "n_images": len(test_set),
+        "metrics": {key: value.to_json() for key, value in outcome.scores.values.items()},
+        "metrics_skipped": dict(outcome.scores.skipped),
+        "metrics_failed": dict(outcome.scores.failed),
+        "cost": outcome.cost.to_json(),
+        "config": dict(settings),
+        "weights": outcome.weights.files,
+        "trained_on": method.provenance(),
+        "budget": _budget(settings, outcome),
+        "origin": outcome.weights.origin,
+        "loss_networks": list(method.loss_networks),
+        "versions": package_versions(),
+        "git": git_state(),
+        "device": device_facts(device),
+        "started": started,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _budget(settings: Mapping[str, Any], outcome: Outcome) -> dict[str, Any] | None:
+    """Images trained on beside the method's own budget at this scale: what tables mark by."""
+    declared = settings["method"].get("budget")
+    if not outcome.method.trainable or declared is None:
+        return None
+    return {
+        "images": outcome.method.images_seen,
+        "declared": Budget.from_config(declared).images,
+        "fit_seconds": None if outcome.fitted is None else round(outcome.fitted.seconds, 3),
+    }

@@ -1,0 +1,207 @@
+"""The story of one run: fit, super-resolve the test split, score it, record it."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from facesr_bench.budget import Budget
+from facesr_bench.config import (
+    OUTPUT_DIR_VARIABLE,
+    build_data,
+    build_method,
+    check_choices,
+    choose_output_dir,
+    instantiate,
+    plain,
+    quote_override,
+)
+from facesr_bench.console import print_rich, result_table, start_logging
+from facesr_bench.cost import measure_cost
+from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.errors import ConfigError, RunInterrupted
+from facesr_bench.grid import write_grid
+from facesr_bench.images import to_float, write_atomically
+from facesr_bench.interrupts import Interrupts
+from facesr_bench.method import Method
+from facesr_bench.metrics.scores import write_per_image
+from facesr_bench.metrics.suite import MetricSuite
+from facesr_bench.record import Outcome, make_record
+from facesr_bench.results import now, write_record
+from facesr_bench.scoring import score_batches, super_resolve_test_set
+from facesr_bench.starting_weights import StartingWeights, load_starting_weights
+from facesr_bench.store import SRStore
+from facesr_bench.training import Fitted, fit
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None = None) -> Path:
+    """Carry out one composed configuration.
+
+    Args:
+        config: the root configuration.
+        overrides: the command line's overrides, to print the command that resumes.
+        sweep_number: number of the job in a multirun.
+
+    Returns:
+        The output folder. It holds ``result.json`` unless the stage was "fit".
+
+    Raises:
+        FaceSRError: with a sentence for the user.
+    """
+    environment = dict(os.environ)
+    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+    output_dir = _output_dir(config, sweep_number)
+    os.environ[OUTPUT_DIR_VARIABLE] = str(output_dir)  # for the processes DDP starts
+    OmegaConf.register_new_resolver("run_dir", lambda: str(output_dir), replace=True)
+    settings = plain(config)
+    check_choices(settings)
+    lock = FileLock(output_dir / ".lock")
+    interrupts = Interrupts()
+    try:
+        if rank == 0:
+            _open_output_dir(output_dir, lock, settings)
+        start_logging(
+            output_dir / "run.log" if rank == 0 else None,
+            logging.INFO if rank == 0 else logging.ERROR,
+        )
+        with interrupts.listening():
+            _run(settings, output_dir, rank, interrupts)
+    except RunInterrupted as error:
+        raise RunInterrupted(f"{error}{_how_to_resume(overrides, output_dir)}") from error
+    finally:
+        lock.release(force=True)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        os.environ.clear()  # Lightning leaves LOCAL_RANK and the like behind; a sweep goes on
+        os.environ.update(environment)
+    return output_dir
+
+
+def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Interrupts) -> None:
+    started, clock = now(), time.perf_counter()
+    pl.seed_everything(settings["seed"], workers=True, verbose=False)
+    data = build_data(settings["data"])
+    method = build_method(settings["method"])
+    method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
+    weights = load_starting_weights(method, settings)
+    # Built before training: a metric that lacks its weights says so now and not in a day.
+    suite = MetricSuite.from_config(
+        settings["metrics"],
+        set_name=f"{data.name}-test",
+        downsample=data.degradation.downsample,
+    )
+    log.info("%s on %s, scale=%s -> %s", _label(settings), data.name, settings["scale"], output_dir)
+
+    fitted: Fitted | None = None
+    if settings["stage"] != "test" and method.trainable:
+        budget = Budget.from_config(settings["method"]["budget"], settings["images"])
+        loggers = [instantiate(settings["logger"], "the logger")] if settings["logger"] else []
+        fitted = fit(
+            method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
+            interrupts, weights.resume_from, settings["log_every"], _hint(settings),
+        )  # fmt: skip
+        weights = StartingWeights("trained here", weights.files, weights.resume_from)
+        if fitted.interrupted:
+            raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
+        log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
+    if settings["stage"] != "fit":
+        _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
+
+
+def _test(
+    settings: Mapping[str, Any],
+    output_dir: Path,
+    rank: int,
+    method: Method,
+    data: FaceSRDataModule,
+    suite: MetricSuite,
+    weights: StartingWeights,
+    fitted: Fitted | None,
+    began: tuple[str, float],
+) -> None:
+    """Super-resolve, score, draw, measure the cost, and write the record last."""
+    test_set, store = data.test_set, SRStore(output_dir / "sr")
+    trainer = super_resolve_test_set(method, data, store, settings["trainer"])
+    positions = range(trainer.global_rank, len(test_set), trainer.world_size)
+    scores = suite.score(score_batches(test_set, store, positions, data.test_batch_size))
+    if rank != 0:
+        return
+    device = trainer.strategy.root_device
+    inputs = next(iter(data.test_loader()))["lr"].to(device)
+    cost = measure_cost(method.to(device), to_float(inputs))
+    write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))
+    write_per_image(output_dir / "per_image.csv", scores.per_image)
+    outcome = Outcome(method, data, scores, cost, weights, fitted, store.hash(test_set.keys))
+    record = make_record(settings, outcome, device.type, began[0], time.perf_counter() - began[1])
+    for key, reason in {**scores.skipped, **scores.failed}.items():
+        log.warning("No %s: %s", key, reason)
+    size = store.size_bytes(test_set.keys)
+    if settings["keep_sr"]:
+        log.info("SR images: %s (%.1f MB)", store.root, size / 1e6)
+    else:
+        store.drop(test_set.keys)
+    write_record(output_dir / "result.json", record)
+    print_rich([result_table(record)])
+    log.info("Picture: %s\nRecord:  %s", output_dir / "images/grid.png", output_dir / "result.json")
+
+
+def _hint(settings: Mapping[str, Any]) -> str | None:
+    """What to propose when the paper's size is to be trained on a CPU."""
+    accelerator = settings["trainer"].get("accelerator", "auto")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if settings["scale"] != "full" or not on_cpu:
+        return None
+    return "scale=slim trains in minutes, scale=smoke in seconds; a GPU needs trainer=gpu."
+
+
+def _label(settings: Mapping[str, Any]) -> str:
+    return str(settings["label"] or settings["method"]["name"])
+
+
+def _output_dir(config: DictConfig, sweep_number: int | None) -> Path:
+    names = {
+        "output_dir": config.output_dir,
+        "method": {"name": config.method.name},
+        "data": {"name": config.data.name},
+    }
+    return choose_output_dir(names, sweep_number).absolute()
+
+
+def _open_output_dir(output_dir: Path, lock: FileLock, settings: dict[str, Any]) -> None:
+    if (output_dir / "result.json").exists():
+        raise ConfigError(
+            f"{output_dir} already holds a finished run (result.json). Choose another output_dir, or "
+            "delete that one."
+        )
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            f"Another run is writing to {output_dir}. Choose another output_dir, or wait for it."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"Cannot write to output_dir {output_dir}: {error}.") from error
+    text = OmegaConf.to_yaml(OmegaConf.create(settings))
+    write_atomically(output_dir / "config.yaml", text.encode())
+
+
+def _how_to_resume(overrides: Sequence[str], output_dir: Path) -> str:
+    """The exact command that goes on, or nothing when no checkpoint was written."""
+    checkpoint = output_dir / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        return " No checkpoint was written yet; start the same command again."
+    kept = [o for o in overrides if not o.lstrip("+").startswith(("ckpt=", "init=", "output_dir="))]
+    words = [*kept, f"ckpt={checkpoint}", f"output_dir={output_dir}"]
+    command = " ".join(quote_override(word) for word in words)
+    return f" To go on:\n  python -m facesr_bench {command}"

@@ -1,0 +1,88 @@
+"""Super-resolving and scoring: two stages with the SR store between them."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from tqdm import tqdm
+
+from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.images import to_uint8
+from facesr_bench.method import Method
+from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.protocol import TestSet
+from facesr_bench.store import SRStore
+from facesr_bench.training import build_trainer
+
+log = logging.getLogger(__name__)
+
+
+class _StoreWriter(pl.Callback):
+    """Writes every super-resolved batch into the store as soon as it is there."""
+
+    def __init__(self, store: SRStore, test_set: TestSet) -> None:
+        self._store, self._test_set = store, test_set
+        self._bar: Any = None
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            self._bar = tqdm(
+                total=len(self._test_set),
+                unit="img",
+                desc="super-resolve",
+                dynamic_ncols=True,
+                mininterval=0.5 if sys.stderr.isatty() else 20.0,
+            )
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        keys = [self._test_set.keys[int(position)] for position in batch["position"]]
+        self._store.write(keys, to_uint8(outputs))
+        if self._bar is not None:
+            self._bar.update(len(keys) * trainer.world_size)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def super_resolve_test_set(
+    method: Method, data: FaceSRDataModule, store: SRStore, trainer_config: Mapping[str, Any]
+) -> pl.Trainer:
+    """Fill the store: every test key exactly once, each rank its share."""
+    method.eval()
+    trainer = build_trainer(
+        trainer_config, method, [], [_StoreWriter(store, data.test_set)], "test"
+    )
+    loader = data.test_loader(trainer.global_rank, trainer.world_size)
+    # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
+    method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
+    trainer.test(method, dataloaders=loader, verbose=False)
+    trainer.strategy.barrier()
+    return trainer
+
+
+def score_batches(
+    test_set: TestSet, store: SRStore, positions: Sequence[int], batch_size: int
+) -> Iterator[ScoreBatch]:
+    """What metrics see: SR as it lies in the store, HR and LR as the protocol fixed them."""
+
+    def stack(images: list[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+
+    for start in range(0, len(positions), batch_size):
+        chosen = positions[start : start + batch_size]
+        keys = [test_set.keys[p] for p in chosen]
+        yield ScoreBatch(
+            keys=keys,
+            sr=stack([store.read(key) for key in keys]),
+            hr=stack([test_set.hr(p) for p in chosen]) if test_set.has_hr else None,
+            lr=stack([test_set.lr[p] for p in chosen]),
+            identities=[test_set.identities[p] for p in chosen],
+        )

@@ -1,0 +1,146 @@
+"""The training stream: which images a run sees, in which order, without any stored state.
+
+Position p is the p-th image of the run. Which sample it shows, which LR belongs to it and what its
+degradation draws follow from (seed, p) alone. So a resumed run continues the very same stream, any
+number of ranks share it without overlap, and the number of workers changes nothing.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from facesr_bench.budget import Budget
+from facesr_bench.data import FaceDataset, Sample
+from facesr_bench.degradations.base import Degradation
+from facesr_bench.errors import ConfigError, DataError
+from facesr_bench.images import UInt8Image
+from facesr_bench.seeding import numpy_rng
+
+
+class Order:
+    """An endless shuffle: every epoch is a fresh permutation, drawn from (seed, role, epoch)."""
+
+    def __init__(self, length: int, seed: int, role: str) -> None:
+        self._length = length
+
+        @lru_cache(maxsize=2)
+        def permutation(epoch: int) -> np.ndarray:
+            return numpy_rng(seed, role, epoch).permutation(length)
+
+        self._permutation = permutation
+
+    def __getitem__(self, position: int) -> int:
+        epoch, offset = divmod(position, self._length)
+        return int(self._permutation(epoch)[offset])
+
+
+class TrainingStream(Dataset[dict[str, Tensor]]):
+    """HR and LR by position: uint8 (H, W, 3) and (h, w, 3) tensors.
+
+    Args:
+        train: HR images, or pairs when the owner provides LR.
+        train_lr: unpaired LR, or None. Samples that carry HR only are degraded once and for all with
+            a generator seeded by their key, as real LR would be.
+        degradation: makes LR where the data have none.
+        pairing: "paired" for LR of the very HR; "unpaired" for LR of independent draws.
+        seed: the run's seed.
+        protocol_seed: the seed of LR that is fixed with the protocol.
+        hr_size, lr_size: sides in pixels, checked on every image.
+    """
+
+    def __init__(
+        self,
+        train: FaceDataset,
+        train_lr: FaceDataset | None,
+        degradation: Degradation,
+        pairing: str,
+        seed: int,
+        protocol_seed: int,
+        hr_size: int,
+        lr_size: int,
+    ) -> None:
+        self._train, self._degradation = train, degradation
+        self._wild = train_lr if pairing == "unpaired" else None
+        self._paired = pairing == "paired"
+        self._seed, self._protocol_seed = seed, protocol_seed
+        self._hr_size, self._lr_size = hr_size, lr_size
+        self._order = Order(len(train), seed, "train-order")
+        other = self._wild if self._wild is not None else train
+        self._other_order = Order(len(other), seed, "train-lr-order")
+        self._wild_lr: dict[int, UInt8Image] = {}  # LR fixed by the protocol, made on first use
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        sample = self._train[self._order[position]]
+        hr = self._sized(sample.hr, self._hr_size, sample.key, "HR")
+        if self._paired:
+            lr = sample.lr if sample.lr is not None else self._degrade(hr, position)
+        else:
+            lr = self._independent_lr(position)
+        lr = self._sized(lr, self._lr_size, sample.key, "LR")
+        return {"hr": torch.from_numpy(hr), "lr": torch.from_numpy(lr)}
+
+    def _independent_lr(self, position: int) -> UInt8Image:
+        if self._wild is None:
+            sample = self._train[self._other_order[position]]
+            if sample.lr is not None:
+                return sample.lr
+            return self._degrade(self._sized(sample.hr, self._hr_size, sample.key, "HR"), position)
+        index = self._other_order[position]
+        if index not in self._wild_lr:
+            sample = self._wild[index]
+            lr = fixed_lr(sample, self._degradation, self._protocol_seed, "train-lr")
+            self._wild_lr[index] = lr
+        return self._wild_lr[index]
+
+    def _degrade(self, hr: UInt8Image, position: int) -> UInt8Image:
+        return self._degradation(hr, numpy_rng(self._seed, "train-degradation", position))
+
+    @staticmethod
+    def _sized(image: UInt8Image | None, side: int, key: str, what: str) -> UInt8Image:
+        if image is None:
+            raise DataError(f"The training sample {key!r} has no {what} image.")
+        if image.shape != (side, side, 3):
+            got = "x".join(str(n) for n in image.shape)
+            raise DataError(f"The {what} image {key!r} is {got}, but must be {side}x{side}x3.")
+        return np.ascontiguousarray(image)
+
+
+def fixed_lr(sample: Sample, degradation: Degradation, protocol_seed: int, role: str) -> UInt8Image:
+    """The LR of a sample as its protocol fixes it: the owner's, or made from (seed, role, key)."""
+    if sample.lr is not None:
+        return sample.lr
+    if sample.hr is None:  # Sample refuses to exist without either
+        raise DataError(f"The sample {sample.key!r} has no image.")
+    return degradation(sample.hr, numpy_rng(protocol_seed, role, sample.key))
+
+
+class StreamSampler(Sampler[list[int]]):
+    """Batches of positions for one rank, from ``images_seen`` to the end of the budget.
+
+    A phase's batch size counts all ranks together; rank r takes the r-th share of every batch.
+    It has no length on purpose: Lightning would compare it with the batches of an earlier attempt.
+    """
+
+    def __init__(self, budget: Budget, images_seen: int, rank: int, world_size: int) -> None:
+        for phase in budget.phases:
+            if phase.batch_size % world_size:
+                raise ConfigError(
+                    f"Phase {phase.name!r} has a batch of {phase.batch_size} images over all "
+                    f"processes, which {world_size} processes cannot share evenly. Choose "
+                    "method.budget.batch_size as a multiple of the number of processes."
+                )
+        self._budget, self._start = budget, images_seen
+        self._rank, self._world_size = rank, world_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        position = self._start
+        while not self._budget.finished(position):
+            batch = self._budget.phase_at(position)[0].batch_size
+            share = batch // self._world_size
+            first = position + self._rank * share
+            yield list(range(first, first + share))
+            position += batch

@@ -1,0 +1,137 @@
+"""Fit a method on a data module until its budget of images is spent."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
+import pytorch_lightning as pl
+from pytorch_lightning.strategies import DDPStrategy
+
+from facesr_bench.budget import Budget
+from facesr_bench.callbacks import Checkpointing, ImageCounter, LossLog, SpeedNotice
+from facesr_bench.checkpoints import AtomicCheckpointIO, load_weights, read_checkpoint
+from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.interrupts import Interrupts
+from facesr_bench.method import Method, TrainingContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a fit ended.
+
+    Attributes:
+        images_seen: images trained on in all, earlier attempts included.
+        seconds: this attempt's training time.
+        interrupted: somebody asked to stop; the checkpoint holds the state.
+    """
+
+    images_seen: int
+    seconds: float
+    interrupted: bool
+
+
+def build_trainer(
+    config: Mapping[str, Any], method: Method, loggers: list[Any], callbacks: list[Any], stage: str
+) -> pl.Trainer:
+    """A Lightning Trainer from the ``trainer`` group.
+
+    The harness fills in what must not be left to habit: under DDP a method with manual optimisation
+    leaves parameters without a gradient in each of its backward passes, so unused parameters are
+    looked for; SR images are made in float32 whatever the training precision was.
+    """
+    options = dict(config)
+    strategy: Any = options.pop("strategy", "auto")
+    precision = options.pop("precision", "auto")
+    if precision == "auto":
+        accelerated = options.get("accelerator") in {"gpu", "cuda"} or _has_gpu(options)
+        precision = "bf16-mixed" if accelerated and method.bf16_safe else "32-true"
+    if stage == "test":
+        precision = "32-true"
+    if strategy == "ddp":
+        training = stage == "fit"
+        strategy = DDPStrategy(
+            find_unused_parameters=training and not method.automatic_optimization
+        )
+    return pl.Trainer(
+        strategy=strategy,
+        precision=precision,
+        logger=loggers or False,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        max_epochs=1,
+        max_steps=-1,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+        **options,
+    )
+
+
+def _take_if_finished(method: Method, budget: Budget, checkpoint: Path) -> bool:
+    """Load a checkpoint that has no training left (stopped in the test stage, say)."""
+    content = read_checkpoint(checkpoint)
+    if not budget.finished(int(content.get("images_seen", 0))):
+        return False
+    load_weights(method, content, str(checkpoint))
+    method.on_load_checkpoint(content)
+    return True
+
+
+def _has_gpu(options: Mapping[str, Any]) -> bool:
+    import torch
+
+    return options.get("accelerator", "auto") == "auto" and torch.cuda.is_available()
+
+
+def fit(
+    method: Method,
+    data: FaceSRDataModule,
+    budget: Budget,
+    trainer_config: Mapping[str, Any],
+    loggers: list[Any],
+    output_dir: Path,
+    seed: int,
+    interrupts: Interrupts,
+    resume_from: Path | None,
+    log_every: int | None,
+    hint: str | None,
+) -> Fitted:
+    """Train until the budget is spent or somebody asks to stop; ``checkpoints/last.ckpt`` is there.
+
+    Args:
+        resume_from: a checkpoint of an earlier attempt; one whose budget is spent is taken as it is.
+        log_every: images between two log lines; None for a hundred lines a run.
+        hint: what to propose to those who would wait long on a CPU, or None to say nothing.
+    """
+    train_images = len(data.required("train"))
+    checkpointing = Checkpointing(
+        output_dir / "checkpoints" / "last.ckpt", budget, -(-budget.images // 20), interrupts
+    )
+    every = log_every or -(-budget.images // 100)
+    callbacks: list[pl.Callback] = [ImageCounter(budget), LossLog(budget, every), checkpointing]
+    if hint is not None:
+        callbacks.append(SpeedNotice(budget, hint))
+    trainer = build_trainer(trainer_config, method, loggers, callbacks, "fit")
+    provenance = {"data": data.name, "version": data.version, "seed": seed}
+    method.bind(
+        TrainingContext(
+            seed, budget, train_images, provenance, trainer.global_rank, trainer.world_size
+        )
+    )
+    method.train()
+    started = time.perf_counter()
+    if resume_from is not None and _take_if_finished(method, budget, resume_from):
+        return Fitted(method.images_seen, 0.0, False)
+    trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    seconds = time.perf_counter() - started
+    return Fitted(method.images_seen, seconds, checkpointing.stopped)

@@ -1,0 +1,41 @@
+"""Shared by all tests: one cache of rendered faces, and the real command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import facesr_bench.torchvision_ops  # noqa: F401  (before anything imports torchmetrics or Lightning)
+from command_line import Cli
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Two test processes share two cores; results do not depend on it."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run ``python -m facesr_bench`` in a fresh folder, which is not the checkout."""
+
+    def run(
+        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "facesr_bench", *words],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    return run

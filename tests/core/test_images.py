@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from facesr_bench.errors import DataError, ImageError
+from facesr_bench.images import (
+    check_image,
+    encode_png,
+    hash_images,
+    read_rgb,
+    to_float,
+    to_uint8,
+    write_atomically,
+)
+
+
+@pytest.mark.parametrize(
+    ("images", "word"),
+    [
+        (torch.zeros(3, 8, 8), r"\(B, 3, H, W\)"),
+        (torch.zeros(1, 1, 8, 8), r"\(B, 3, H, W\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.float64), "float32"),
+        (torch.full((1, 3, 8, 8), 1.01), "from 1.01 to 1.01"),
+        (torch.full((1, 3, 8, 8), -0.01), r"\[0, 1\]"),
+        (torch.full((1, 3, 8, 8), float("nan")), "nan"),
+        (torch.zeros(1, 3, 8, 9), "8x8 pixels, but is 8x9"),
+    ],
+)
+def test_the_border_names_the_offender(images: torch.Tensor, word: str) -> None:
+    with pytest.raises(ImageError, match=word) as caught:
+        check_image(images, "Toy.super_resolve's output", (8, 8))
+    assert "Toy.super_resolve" in str(caught.value)
+
+
+def test_quantisation_clamps_and_rounds() -> None:
+    values = torch.tensor([1.02, -0.01, 0.999999, 0.5, 0.0]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    assert to_uint8(values)[0, 0, :, 0].tolist() == [255, 0, 255, 128, 0]
+
+
+def test_uint8_survives_the_way_to_float_and_png_and_back(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1, 5, 7, 3)).astype(np.uint8)
+    assert np.array_equal(to_uint8(to_float(torch.from_numpy(image))), image)
+    path = tmp_path / "a.png"
+    write_atomically(path, encode_png(image[0]))
+    assert np.array_equal(read_rgb(path), image[0])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_hash_depends_on_key_shape_and_every_pixel() -> None:
+    image = np.zeros((2, 4, 3), np.uint8)
+    changed = image.copy()
+    changed[1, 3, 2] = 1
+    hashes = {
+        hash_images([("a", image)]),
+        hash_images([("b", image)]),
+        hash_images([("a", image.reshape(4, 2, 3))]),
+        hash_images([("a", changed)]),
+        hash_images([("a", image), ("b", image)]),
+    }
+    assert len(hashes) == 5
+    with pytest.raises(DataError, match="sorted"):
+        hash_images([("b", image), ("a", image)])
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "record.json"
+    write_atomically(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1

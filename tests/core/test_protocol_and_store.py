@@ -1,0 +1,76 @@
+"""Test inputs are frozen and named by what they are; the store gives back what was written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesr_bench.data import FaceDataset, Sample
+from facesr_bench.degradations.resizing import Downscale
+from facesr_bench.errors import DataError
+from facesr_bench.grid import grid_positions
+from facesr_bench.protocol import TestSet, freeze_test_set
+from facesr_bench.store import SRStore
+
+
+class Noise(FaceDataset):
+    def __init__(self, keys: list[str], size: int = 16, change: str | None = None) -> None:
+        self.keys, self.size, self.change = keys, size, change
+
+    def __getitem__(self, index: int) -> Sample:
+        key = self.keys[index]
+        rng = np.random.default_rng(len(key) + ord(key[0]))
+        image = rng.integers(0, 256, (self.size, self.size, 3)).astype(np.uint8)
+        if key == self.change:
+            image[0, 0, 0] ^= 1
+        return Sample(key, hr=image)
+
+
+def frozen(dataset: FaceDataset, **changes: object) -> TestSet:
+    arguments = {"name": "p", "version": 1, "protocol_seed": 0, "hr_size": 16, "factor": 4}
+    return freeze_test_set(dataset, Downscale(4), **(arguments | changes))  # type: ignore[arg-type]
+
+
+def test_the_hash_is_of_the_inputs_and_not_of_their_order() -> None:
+    base = frozen(Noise(["a", "b", "c"]))
+    assert frozen(Noise(["c", "a", "b"])).hash == base.hash
+    assert list(base.keys) == ["a", "b", "c"]
+    others = [
+        frozen(Noise(["a", "b"])),
+        frozen(Noise(["a", "b", "d"])),
+        frozen(Noise(["a", "b", "c"], change="b")),
+        frozen(Noise(["a", "b", "c"]), version=2),
+        frozen(Noise(["a", "b", "c"]), name="q"),
+    ]
+    assert len({t.hash for t in [base, *others]}) == 6
+
+
+def test_wrong_sizes_are_named_together() -> None:
+    with pytest.raises(DataError, match=r"a \(HR 20x20.*b \(HR 20x20"):
+        frozen(Noise(["a", "b"], size=20))
+
+
+def test_store_gives_back_the_same_pixels_under_any_key(tmp_path: Path) -> None:
+    store = SRStore(tmp_path / "sr")
+    keys = sorted(["a/b.png", "ü ?*:.jpg", "x%2Fy.png", "plain"])
+    images = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3)).astype(np.uint8)
+    store.write(keys, images)
+    assert all(np.array_equal(store.read(k), i) for k, i in zip(keys, images, strict=True))
+    assert all(store.root in store.path(key).parents for key in keys)
+    first = store.hash(keys)
+    images[2, 0, 0, 0] ^= 1
+    store.write(keys, images)
+    assert store.hash(keys) != first
+    store.path(keys[0]).unlink()
+    with pytest.raises(DataError, match="lacks the SR images of 1 of 4 keys"):
+        store.hash(keys)
+    store.drop(keys)
+    assert not store.root.exists()
+
+
+def test_the_grid_shows_the_same_faces_whatever_the_order() -> None:
+    keys = [f"{i}.png" for i in range(50)]
+    chosen = {keys[p] for p in grid_positions(keys)}
+    backwards = keys[::-1]
+    assert {backwards[p] for p in grid_positions(backwards)} == chosen
+    assert len(chosen) == 8

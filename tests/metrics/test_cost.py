@@ -1,0 +1,85 @@
+"""Cost: counts with an answer on paper, timing with a clock of our own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from facesr_bench.cost import count_parameters, measure_cost, peak_memory, time_call
+from facesr_bench.method import Method
+
+CPU = torch.device("cpu")
+
+
+class Toy(Method):
+    """A 3x3 convolution, then a pixel shuffle; a critic that does not super-resolve."""
+
+    paper = "none"
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 12, 3, padding=1)
+        self.critic = nn.Linear(1000, 1000)
+        self.calls = []
+
+    def super_resolve(self, lr):
+        self.calls.append((len(lr), self.training, torch.is_grad_enabled()))
+        noise = torch.rand(1)  # as methods that search at test time do
+        return nn.functional.pixel_shuffle(self.body(lr), 2).sigmoid() + 0 * noise
+
+    def inference_modules(self):
+        return [self.body, nn.Sequential(self.body)]  # the same network twice
+
+
+def test_costs_of_a_known_network():
+    method = Toy().train()
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    cost = measure_cost(method, torch.rand(4, 3, 10, 8), seconds=0.2)
+    assert cost.params == count_parameters(method) == 12 * 27 + 12
+    assert cost.flops == 2 * 12 * 27 * 10 * 8
+    assert cost.batch == 4 and cost.seconds_per_image > 0 and cost.seconds_per_image_batch > 0
+    assert method.training and not any(train or grad for _, train, grad in method.calls)
+    assert {size for size, *_ in method.calls} == {1, 4}
+    torch.manual_seed(1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert set(cost.to_json()) == {
+        "params", "flops", "seconds_per_image", "seconds_per_image_batch", "batch",
+        "peak_memory_bytes", "peak_memory_kind",
+    }  # fmt: skip
+
+
+def timed(durations, seconds):
+    """Median and number of calls when calls take these durations on a clock of our own."""
+    now, left = [0.0], list(durations)
+    calls = []
+
+    def call():
+        calls.append(1)
+        now[0] += left.pop(0)
+
+    return time_call(call, CPU, seconds, clock=lambda: now[0]), len(calls)
+
+
+def test_warm_ups_do_not_count_and_the_median_does():
+    assert timed([9, 9, 9] + [1] * 10 + [2] * 10, 1000) == (1.5, 23)
+    assert timed([1, 1, 1, 5, 1, 1], 8) == (5, 4)  # the cap ends it after one repeat
+    assert timed([1] * 9, 6) == (1, 6)
+    assert timed([30.0], 10) == (30.0, 1)  # PULSE: one call is the answer
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_peak_is_the_allocators():
+    device = torch.device("cuda")
+    peak, kind = peak_memory(lambda: torch.zeros(2**24, device=device), device)
+    assert kind == "cuda allocator" and peak >= 2**26
+
+
+def test_cpu_peak_sees_what_a_call_takes_and_gives_back():
+    def call():
+        np.ones(2**23)  # 64 MiB, touched and freed
+
+    peak, kind = peak_memory(call, CPU)
+    if kind != "rss growth":
+        pytest.skip("this kernel cannot reset a process's peak memory")
+    assert 0.9 * 2**26 < peak < 1.5 * 2**26

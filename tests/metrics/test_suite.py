@@ -1,0 +1,131 @@
+"""The suite: built from its configuration, honest about what it could not do."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from facesr_bench.errors import ConfigError, DataError
+from facesr_bench.metrics.base import PerImageMetric, ScoreBatch
+from facesr_bench.metrics.psnr_ssim import PSNR
+from facesr_bench.metrics.scores import Scores, read_per_image, write_per_image
+from facesr_bench.metrics.suite import MetricSuite
+from facesr_bench.metrics.value import MetricValue, settings_hash
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "metrics"
+CORE = ["psnr_rgb", "psnr_y", "ssim_rgb", "ssim_y", "lr_psnr", "lr_l2"]
+SWD_KEYS = ["swd_32@toy-test", "swd_16@toy-test", "swd_mean@toy-test"]
+
+
+def batch(keys="ab", hr=True, lr=True):
+    def images(side, seed):
+        draws = np.random.default_rng(seed).integers(0, 256, (len(keys), 3, side, side))
+        return torch.from_numpy(draws.astype(np.uint8))
+
+    high, low = images(32, 1) if hr else None, images(8, 2) if lr else None
+    return ScoreBatch(list(keys), images(32, 0), high, low, [None] * len(keys))
+
+
+def core(downsample=None, **changes):
+    config = OmegaConf.load(CONF / "core.yaml")
+    config.measures.update(changes)
+    return MetricSuite.from_config(config, "toy-test", downsample)
+
+
+class Fragile(PerImageMetric):
+    """Fails in the way it is told to."""
+
+    higher_is_better = True
+    keys = ("fragile",)
+
+    def __init__(self, outcome):
+        super().__init__()
+        self.outcome = outcome
+
+    def settings(self):
+        return {}
+
+    def score(self, batch):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return {"fragile": np.full(len(batch.keys), self.outcome)}
+
+
+def test_core_yields_every_metric_with_its_facts():
+    scores = core(lambda images: torch.nn.functional.avg_pool2d(images, 4)).score([batch()])
+    assert list(scores.values) == [*CORE, *SWD_KEYS] and list(scores.per_image) == CORE
+    assert not scores.skipped and not scores.failed
+    record = json.loads(json.dumps(scores.to_json(), allow_nan=False))["metrics"]
+    for name, value in record.items():
+        assert value["n"] == 2 and len(value["ci95"]) == 2 and len(value["settings_hash"]) == 12
+        assert value["higher_is_better"] is not (name.startswith("swd") or name == "lr_l2")
+    assert record["swd_mean@toy-test"]["floor"] > 0 and "floor" not in record["psnr_y"]
+    assert record["psnr_y"]["settings_hash"] != record["psnr_rgb"]["settings_hash"]
+
+
+def test_what_is_missing_is_skipped_and_said():
+    scores = core().score([batch(hr=False)])
+    assert list(scores.values) == ["lr_psnr_bicubic", "lr_l2_bicubic"]
+    assert scores.skipped["psnr_rgb"] == "needs HR images, which this set lacks"
+    assert set(scores.skipped) == {*CORE[:4], "swd_mean@toy-test"}
+    assert "needs LR images" in core().score([batch(lr=False)]).skipped["lr_psnr_bicubic"]
+    assert set(core().score([]).skipped.values()) == {"no images came"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        (DataError("Image 'a' is upside down."), "Image 'a' is upside down."),
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
+        (float("nan"), "fragile has no finite value for any of 2 images"),
+    ],
+)
+def test_an_error_in_one_metric_costs_no_other(outcome, sentence):
+    scores = MetricSuite([Fragile(outcome), PSNR()]).score([batch()])
+    assert scores.failed["fragile"].startswith(sentence)
+    assert list(scores.values) == ["psnr_rgb"]
+
+
+def test_a_suite_starts_afresh_for_the_next_set():
+    suite = MetricSuite([PSNR()])
+    first = suite.score([batch("ab")])
+    assert suite.score([batch("c")]).values["psnr_rgb"].n == 1
+    assert suite.score([batch("ab")]) == first
+
+
+def test_measures_can_be_left_out_and_none_is_a_suite():
+    assert "swd_mean@toy-test" not in core(swd=None).score([batch()]).values
+    empty = MetricSuite.from_config(OmegaConf.load(CONF / "none.yaml"), "toy-test")
+    assert empty.score([batch()]) == Scores(images=2)
+
+
+def test_configuration_errors_name_the_measure():
+    with pytest.raises(ConfigError, match=r"'mine' \(facesr_bench.metrics.psnr_ssim.NOPE\)"):
+        core(mine={"_target_": "facesr_bench.metrics.psnr_ssim.NOPE"})
+    with pytest.raises(ConfigError, match=r"'mine' .* is not a FaceMetric"):
+        core(mine={"_target_": "torch.nn.ReLU"})
+    with pytest.raises(ConfigError, match="'mine' has no _target_"):
+        core(mine={"colour": "y"})
+    with pytest.raises(ConfigError, match="'psnr_rgb' is asked for twice"):
+        MetricSuite([PSNR(), PSNR()])
+
+
+def test_per_image_table_keeps_every_bit(tmp_path):
+    table = {"psnr_rgb": {"b/1,2.png": 0.1 + 0.2, "a.png": 31.5}, "niqe": {"a.png": float("nan")}}
+    write_per_image(tmp_path / "per_image.csv", table)
+    lines = (tmp_path / "per_image.csv").read_text().splitlines()
+    assert lines == ["key,psnr_rgb,niqe", "a.png,31.5,nan", '"b/1,2.png",0.30000000000000004,']
+    again = read_per_image(tmp_path / "per_image.csv")
+    assert again["psnr_rgb"] == table["psnr_rgb"] and np.isnan(again["niqe"]["a.png"])
+    (tmp_path / "other.csv").write_text("name,psnr\n")
+    with pytest.raises(DataError, match="first column must be 'key'"):
+        read_per_image(tmp_path / "other.csv")
+
+
+def test_settings_hash_is_canonical_and_settings_must_be_json():
+    assert settings_hash({"a": 1, "b": [2]}) == settings_hash({"b": [2], "a": 1}) == "0855bfc20eb6"
+    with pytest.raises(ValueError, match="JSON"):
+        MetricValue(1.0, True, 1, {"a": float("inf")}).to_json()
