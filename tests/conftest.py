@@ -30,6 +30,7 @@ def cli(tmp_path: Path) -> Cli:
             env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
             capture_output=True,
             text=True,
+            check=False,
             timeout=timeout,
         )
         if check and done.returncode != 0:

@@ -83,7 +83,7 @@ def list_images(folder: Path, option: str, recursive: bool = True) -> Listing:
             f"No images below {option}={folder}: looked for {', '.join(EXTENSIONS)} in any case, "
             f"found {seen or 'no files'}.{deeper} Give the folder that holds the images."
         )
-    listing.files = dict(listing.files)
+    listing.files = dict(sorted(listing.files.items()))
     return listing
 
 

@@ -128,7 +128,9 @@ class SynthFace(FaceData):
         shipped_test: str | None = None,
     ) -> None:
         if size not in SIZES:
-            raise ConfigError(f"synthface renders sides of {', '.join(map(str, SIZES))}, not {size}.")
+            raise ConfigError(
+                f"synthface renders sides of {', '.join(map(str, SIZES))}, not {size}."
+            )
         if domain not in DOMAINS:
             raise ConfigError(f"synthface has the domains {', '.join(DOMAINS)}, not {domain!r}.")
         unknown = (set(identities) | set(photos)) - set(FIRST_IDENTITY)
@@ -187,7 +189,9 @@ def rendered(people: People, what: str) -> Faces:
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:
-        log.warning("Rendered faces cannot be kept in %s (%s); set FACESR_CACHE.", path.parent, error)
+        log.warning(
+            "Rendered faces cannot be kept in %s (%s); set FACESR_CACHE.", path.parent, error
+        )
     return _faces(keys, hr, landmarks, names, values, people.domain)
 
 

@@ -1,4 +1,6 @@
-"""Write the archive that holds a protocol's test split: ``python -m facesr_bench.datasets.synthface.ship``.
+"""Write the archive that holds a protocol's test split.
+
+``python -m facesr_bench.datasets.synthface.ship --out tiny_test.zip``
 
 Rendering and JPEG are the same to the bit only on machines with the same arithmetic and libraries, so
 the test split of ``tiny`` is rendered once, on one machine, and shipped.

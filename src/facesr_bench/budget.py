@@ -78,7 +78,8 @@ class Budget:
                 f"images={images} cannot be shared by {len(self.phases)} phases; give at least one "
                 "image to each."
             )
-        ends, done = [], 0
+        ends: list[int] = []
+        done = 0
         for left, phase in zip(range(len(self.phases) - 1, -1, -1), self.phases, strict=True):
             done += phase.images
             floor = (ends[-1] if ends else 0) + 1

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
 
 from facesr_bench.errors import FaceSRError, UsageError, first_line
 
@@ -51,7 +52,7 @@ def _choices(group: str, config_dirs: Sequence[str]) -> list[str]:
 
 def _config_dirs(argv: Sequence[str]) -> list[str]:
     flags = ("--config-dir", "-cd")
-    dirs = [value for flag, value in zip(argv, argv[1:], strict=False) if flag in flags]
+    dirs = [value for flag, value in pairwise(argv) if flag in flags]
     return dirs + [word.split("=", 1)[1] for word in argv if word.startswith("--config-dir=")]
 
 

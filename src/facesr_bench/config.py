@@ -115,14 +115,14 @@ def choose_output_dir(config: Mapping[str, Any], sweep_number: int | None) -> Pa
         config: the resolved configuration.
         sweep_number: number of the job in a multirun, which gives each job a folder of its own.
     """
-    shared = os.environ.get(OUTPUT_DIR_VARIABLE)
+    shared: str | None = os.environ.get(OUTPUT_DIR_VARIABLE)
     if shared:
         return Path(shared)
     if config["output_dir"]:
         root = Path(config["output_dir"])
         return root if sweep_number is None else root / str(sweep_number)
     date = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    base = Path("runs") / config["method"]["name"] / config["data"]["name"]
+    base = Path("runs") / str(config["method"]["name"]) / str(config["data"]["name"])
     suffix = "" if sweep_number is None else f"_{sweep_number}"
     folder = base / f"{date}{suffix}"
     number = 2

@@ -40,7 +40,7 @@ def start_logging(log_file: Path | None, level: int = logging.INFO) -> None:
 
 
 def format_value(metric: Mapping[str, Any]) -> str:
-    """ "17.53 [17.40, 17.66]", or a dash."""
+    """A value with its interval, as in "17.53 [17.40, 17.66]", or a dash."""
     value = metric.get("value")
     if value is None:
         return "-"

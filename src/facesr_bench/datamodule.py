@@ -81,7 +81,8 @@ class FaceSRDataModule(pl.LightningDataModule):
             raise ConfigError(
                 f"The degradation reduces by {degradation.factor}, but the data by {factor}."
             )
-        self.name, self.version = name, version
+        self.name: str = name
+        self.version = version
         self.source, self.degradation = source, degradation
         self.hr_size, self.factor, self.lr_size = hr_size, factor, hr_size // factor
         self.protocol_seed, self.test_batch_size = protocol_seed, test_batch_size

@@ -90,8 +90,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         # mkstemp makes private files; what a run leaves is readable like any other file.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -112,9 +112,15 @@ def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exi
 
     name = str(source) if isinstance(source, Path) else "image bytes"
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as image:
+        content = source.read_bytes() if isinstance(source, Path) else source
+        if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] > b"\x08":
+            # Pillow calls 16-bit colour "RGB" and drops the low byte without a word.
+            raise DataError(
+                f"{name} has {content[24]} bits a channel; only 8-bit images can be read."
+            )
+        with Image.open(io.BytesIO(content)) as image:
             if image.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}:
-                # Pillow would saturate 16-bit and float images without a word.
+                # Pillow would saturate 16-bit grey and float images without a word.
                 raise DataError(f"{name} is of mode {image.mode}; only 8-bit images can be read.")
             image.load()
             upright = ImageOps.exif_transpose(image) if orientation == "exif" else image

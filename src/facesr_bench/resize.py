@@ -53,7 +53,8 @@ def resize_matrix(size_in: int, size_out: int, kernel: Kernel) -> NDArray[np.flo
         centre = (row + 0.5) * step
         first = max(0, math.floor(centre - reach + 0.5))
         last = min(size_in, math.floor(centre + reach + 0.5))
-        taps = _weight(kernel, (np.arange(first, last) - centre + 0.5) / stretch)
+        offsets = np.arange(first, last, dtype=np.float64) - centre + 0.5
+        taps = _weight(kernel, offsets / stretch)
         matrix[row, first:last] = taps / taps.sum()
     return matrix
 

@@ -45,7 +45,7 @@ def declare_missing_operators() -> bool:
         True if declarations were made (now or by an earlier call), False if torchvision is healthy
         or absent.
     """
-    global _declared
+    global _declared  # noqa: PLW0603  (torch drops declarations with their object)
     if _declared is None and not _operators_load():
         _declared = torch.library.Library("torchvision", "FRAGMENT")
         for signature in _SIGNATURES:

@@ -109,6 +109,14 @@ def fit(
     """Train until the budget is spent or somebody asks to stop; ``checkpoints/last.ckpt`` is there.
 
     Args:
+        method: trained in place.
+        data: serves it.
+        budget: images in phases.
+        trainer_config: the ``trainer`` group.
+        loggers: Lightning loggers.
+        output_dir: gets ``checkpoints/last.ckpt``.
+        seed: of order, noise and augmentation.
+        interrupts: asks to stop.
         resume_from: a checkpoint of an earlier attempt; one whose budget is spent is taken as it is.
         log_every: images between two log lines; None for a hundred lines a run.
         hint: what to propose to those who would wait long on a CPU, or None to say nothing.

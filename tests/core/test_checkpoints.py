@@ -55,7 +55,7 @@ def test_the_hash_is_checked_before_the_file_is_opened(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_say_how() -> None:
     linear = nn.Linear(2, 2)
-    with pytest.raises(WeightsError, match="1 missing .first 'bias'.*1 unknown .first 'other'"):
+    with pytest.raises(WeightsError, match=r"1 missing .first 'bias'.*1 unknown .first 'other'"):
         load_weights(linear, {"weight": torch.ones(2, 2), "other": torch.ones(1)}, "w.pt")
     with pytest.raises(WeightsError, match="of another shape"):
         load_weights(linear, {"weight": torch.ones(3, 2), "bias": torch.ones(2)}, "w.pt")

@@ -7,6 +7,7 @@ from facesr_bench.console import format_count, format_value
 from facesr_bench.metrics.value import settings_hash
 
 _SMOKE = "smoke budget"
+_ARROWS: dict[bool | None, str] = {True: " ↑", False: " ↓"}
 
 
 def marks(record: dict[str, Any]) -> list[str]:
@@ -44,7 +45,7 @@ def _cell(record: dict[str, Any], column: tuple[str, str]) -> dict[str, Any] | N
 
 def _best(records: Sequence[dict[str, Any]], column: tuple[str, str]) -> float | None:
     cells = [cell for record in records if (cell := _cell(record, column))]
-    values = [cell["value"] for cell in cells if cell.get("value") is not None]
+    values: list[float] = [cell["value"] for cell in cells if cell.get("value") is not None]
     directions = {cell.get("higher_is_better") for cell in cells}
     if not values or directions not in ({True}, {False}):
         return None
@@ -63,8 +64,8 @@ def protocol_table(records: Sequence[dict[str, Any]]) -> str:
     ]
     arrows = []
     for column, head in zip(columns, heads, strict=True):
-        cell = next(c for record in records if (c := _cell(record, column)))
-        arrows.append(head + {True: " ↑", False: " ↓"}.get(cell.get("higher_is_better"), ""))
+        first_cell = next(c for record in records if (c := _cell(record, column)))
+        arrows.append(head + _ARROWS.get(first_cell.get("higher_is_better"), ""))
     lines = [
         f"### {protocol['name']}@{protocol['version']}: {first['n_images']} images, "
         f"inputs {protocol['hash'][:12]}",
