@@ -134,12 +134,14 @@ class SemiCycle(nn.Module):
             return [("D_HL", "D_SL"), ("R_LS",)]
         return [(name,) for name in on.generators]
 
-    def compile_networks(self) -> None:
-        """Compile every network in place; names of parameters stay."""
+    def compile_generators(self) -> None:
+        """Compile the generators in place; names of parameters stay.
+
+        Not the critics: compiled, their power iteration overwrites the u and v that the backward of
+        an earlier call still needs (torch 2.13 drops the clones that guard them).
+        """
         for name in self.switches.generators:
             self.get_submodule(name).compile()
-        for critic in self.critics.values():
-            critic.compile()
 
     def train(self, mode: bool = True) -> Self:
         """Critics never leave train mode: only there does torch's spectral norm iterate."""

@@ -59,7 +59,7 @@ class SCGAN(Method):
         lr_half_period: epochs (of the HR split's length) from top to bottom.
         sched: see :func:`~.schedule.learning_rate`.
         channels_last: keep networks and images in channels_last memory format.
-        compile: compile the networks with ``torch.compile``.
+        compile: compile the generators with ``torch.compile``.
     """
 
     paper: ClassVar[str] = (
@@ -163,7 +163,9 @@ class SCGAN(Method):
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.nets.to(memory_format=self._format)  # type: ignore[call-overload]
         if compile:
-            self.nets.compile_networks()
+            if g_spectral_norm:
+                raise ConfigError("SCGAN: compile=true cannot go with g_spectral_norm=true.")
+            self.nets.compile_generators()
 
     # -- training: the official order -------------------------------------------------------------
 

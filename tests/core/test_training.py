@@ -1,0 +1,160 @@
+"""The fit loop with a toy method: counting, stopping, resuming, and losses that break."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from facesr_bench.budget import Budget
+from facesr_bench.data import FaceData, FaceDataset, Role, Sample
+from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.degradations.resizing import Downscale
+from facesr_bench.errors import TrainingError, WeightsError
+from facesr_bench.interrupts import Interrupts
+from facesr_bench.method import Batch, Method
+from facesr_bench.training import Fitted, fit
+from torch import Tensor, nn
+
+TRAINER = {"accelerator": "cpu", "devices": 1}
+
+
+class Squares(FaceDataset):
+    def __init__(self, count: int) -> None:
+        self.keys = [f"{i}.png" for i in range(count)]
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        return Sample(self.keys[index], hr=rng.integers(0, 256, (8, 8, 3)).astype(np.uint8))
+
+
+class SquareFaces(FaceData):
+    name = "squares"
+
+    def split(self, role: Role) -> FaceDataset | None:
+        return Squares(10) if role == "train" else None
+
+
+class Toy(Method):
+    """A 1x1 convolution after nearest neighbour; adds noise, to test that it is reproducible."""
+
+    paper = "none"
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        super().__init__()
+        self.factor, self.breaks_at = 4, breaks_at
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.batches: list[int] = []
+
+    def super_resolve(self, lr: Tensor) -> Tensor:
+        return self.conv(lr.repeat_interleave(4, 2).repeat_interleave(4, 3)).clamp(0, 1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.batches.append(len(batch["hr"]))
+        noise = self.noise("z", len(batch["hr"]), 3, 8, 8)
+        loss = (self.super_resolve(batch["lr"]) + 0.1 * noise - batch["hr"]).square().mean()
+        if self.breaks_at is not None and self.images_seen >= self.breaks_at:
+            loss = loss * math.inf
+        self.log_losses({"pix": loss})
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=0.01)
+
+
+def run(method: Method, folder: Path, budget: dict[str, Any], resume: Path | None = None) -> Fitted:
+    data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
+    return fit(
+        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None
+    )  # fmt: skip
+
+
+def toy() -> Toy:
+    torch.manual_seed(0)
+    return Toy()
+
+
+def test_the_run_stops_at_the_first_batch_end_beyond_the_budget(tmp_path: Path) -> None:
+    method = toy()
+    fitted = run(method, tmp_path, {"images": 21, "batch_size": 4})
+    assert method.batches == [4] * 6
+    assert fitted.images_seen == method.images_seen == 24
+    assert not fitted.interrupted
+
+
+def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -> None:
+    phases = {
+        "phases": [
+            {"name": "a", "images": 12, "batch_size": 4},
+            {"name": "b", "images": 24, "batch_size": 6},
+        ]
+    }
+    whole = toy()
+    run(whole, tmp_path / "whole", phases)
+    assert whole.batches == [4, 4, 4, 6, 6, 6, 6]
+
+    class Stops(Toy):
+        def on_train_batch_end(self, *args: Any) -> None:
+            if self.images_seen >= 18:  # inside the second phase
+                interrupts.requested = True
+
+    torch.manual_seed(0)
+    first, interrupts = Stops(), Interrupts()
+    data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
+    budget = Budget.from_config(phases)
+    stopped = fit(first, data, budget, TRAINER, [], tmp_path, 7, interrupts, None, 1, None)
+    assert stopped.interrupted
+    assert 18 <= stopped.images_seen < 36
+
+    second = toy()
+    run(second, tmp_path / "second", phases, tmp_path / "checkpoints" / "last.ckpt")
+    assert first.batches + second.batches == whole.batches
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_a_finished_checkpoint_is_taken_as_it_is(tmp_path: Path) -> None:
+    budget = {"images": 8, "batch_size": 4}
+    first = toy()
+    run(first, tmp_path, budget)
+    second = toy()
+    fitted = run(second, tmp_path / "b", budget, tmp_path / "checkpoints" / "last.ckpt")
+    assert fitted.images_seen == 8
+    assert second.batches == []
+    assert torch.equal(first.conv.weight, second.conv.weight)
+
+
+def test_the_seed_decides_the_noise_and_the_order(tmp_path: Path) -> None:
+    one, two = toy(), toy()
+    run(one, tmp_path / "1", {"images": 20, "batch_size": 5})
+    run(two, tmp_path / "2", {"images": 20, "batch_size": 5})
+    assert torch.equal(one.conv.weight, two.conv.weight)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(TrainingError, match=r"after 84 images: pix=inf"):
+        run(Toy(breaks_at=80), tmp_path, {"images": 160, "batch_size": 4})
+    content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert content["images_seen"] == 80
+    assert all(torch.isfinite(value).all() for value in content["state_dict"].values())
+
+
+def test_weights_alone_cannot_resume(tmp_path: Path) -> None:
+    path = tmp_path / "weights.ckpt"
+    torch.save({"state_dict": toy().state_dict()}, path)
+    with pytest.raises(WeightsError, match="no training state"):
+        run(toy(), tmp_path, {"images": 8, "batch_size": 4}, path)
+
+
+def test_noise_is_shared_out_over_ranks() -> None:
+    from facesr_bench.method import TrainingContext
+
+    def noise(rank: int, world: int, batch: int) -> Tensor:
+        method = toy()
+        method.bind(TrainingContext(3, Budget.from_config({"images": 8, "batch_size": 4}), 10,
+                                    rank=rank, world_size=world))  # fmt: skip
+        return method.noise("z", batch, 5)
+
+    assert torch.equal(torch.cat([noise(0, 2, 2), noise(1, 2, 2)]), noise(0, 1, 4))
