@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 import os
 import sys
 import zipfile
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,12 +17,13 @@ import numpy as np
 from tqdm import tqdm
 
 from facesr_bench.cache import cache_dir
-from facesr_bench.data import FaceData, FaceDataset, Role, Sample
-from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import UInt8Image, read_rgb, write_atomically
+from facesr_bench.data import FaceData, FaceDataset, Role
+from facesr_bench.errors import ConfigError
+from facesr_bench.images import write_atomically
 
 from .face import Face
 from .render import DOMAINS, SIZES, render_face
+from .split import Faces, read_archive
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +34,9 @@ FIRST_IDENTITY: dict[Role, int] = {
     "test": 3_000_000,
 }
 """Each split draws its people from a range of its own, so a split can grow and stay disjoint."""
+
+
+_NOT_RENDERING = {"population.py", "split.py", "ship.py"}
 
 
 @dataclass(frozen=True)
@@ -66,38 +68,9 @@ def renderer_fingerprint() -> str:
     """sha256 over the renderer's sources: a changed renderer never meets an old cache."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.name not in {"population.py", "ship.py"}:
+        if path.name not in _NOT_RENDERING:
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-class Faces(FaceDataset):
-    """A split held as arrays."""
-
-    def __init__(
-        self,
-        keys: Sequence[str],
-        hr: Sequence[UInt8Image],
-        landmarks: np.ndarray,
-        attributes: Sequence[dict[str, float]],
-        domain: str,
-        lr: Sequence[UInt8Image] | None = None,
-    ) -> None:
-        self.keys = keys
-        self._hr, self._lr, self._landmarks = hr, lr, landmarks
-        self._attributes, self._domain = attributes, domain
-
-    def __getitem__(self, index: int) -> Sample:
-        key = self.keys[index]
-        return Sample(
-            key,
-            hr=self._hr[index],
-            lr=None if self._lr is None else self._lr[index],
-            identity=key.split("/", 1)[0],
-            attributes=self._attributes[index],
-            landmarks=self._landmarks[index],
-            domain=self._domain,
-        )
 
 
 class SynthFace(FaceData):
@@ -204,7 +177,7 @@ def _faces(
     domain: str,
 ) -> Faces:
     attributes = [dict(zip(names, map(float, row), strict=True)) for row in values]
-    return Faces(keys, hr, landmarks, attributes, domain)
+    return Faces(keys, list(hr), landmarks, attributes, domain)
 
 
 def _render_all(people: People, what: str) -> list[Face]:
@@ -215,24 +188,3 @@ def _render_all(people: People, what: str) -> list[Face]:
         return [people.render(i) for i in tqdm(range(len(people)), **bar)]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         return list(tqdm(pool.map(people.render, range(len(people)), chunksize=32), **bar))
-
-
-def read_archive(path: Path, domain: str) -> Faces:
-    """Read a split shipped as PNG files (``hr/<key>``, ``lr/<key>``) and ``faces.json``.
-
-    Raises:
-        DataError: the archive is missing or damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            facts = json.loads(archive.read("faces.json"))
-            keys = sorted(facts)
-            hr = [read_rgb(archive.read(f"hr/{key}"), orientation="stored") for key in keys]
-            lr = [read_rgb(archive.read(f"lr/{key}"), orientation="stored") for key in keys]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"The shipped test faces {path} are missing or damaged ({error}); install the package "
-            "again."
-        ) from error
-    landmarks = np.array([facts[key]["landmarks"] for key in keys], dtype=np.float32)
-    return Faces(keys, hr, landmarks, [facts[key]["attributes"] for key in keys], domain, lr)

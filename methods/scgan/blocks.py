@@ -72,9 +72,9 @@ class GeneratorBlock(_ResidualBlock):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         h = functional.relu(x)
-        body = self.conv2(functional.relu(self.conv1(h)))
-        out: Tensor = body + self.skip(h if self.skip_relu else x)
-        return out
+        # In place only on tensors made here.
+        body: Tensor = self.conv2(functional.relu(self.conv1(h), inplace=True))
+        return body.add_(self.skip(h if self.skip_relu else x))
 
 
 class CriticBlock(_ResidualBlock):
@@ -91,9 +91,15 @@ class CriticBlock(_ResidualBlock):
 
     def __init__(self, in_channels: int, out_channels: int, *, down: bool = False) -> None:
         super().__init__(in_channels, out_channels, nn.MaxPool2d(2) if down else None, sn=True)
+        self.down = down
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        body = self.conv2(functional.relu(self.conv1(functional.relu(x))))
-        out: Tensor = body + self.skip(x)
-        return out
+        body: Tensor = self.conv1(functional.relu(x))
+        if self.down:
+            # ReLU and max pooling commute, and after pooling there is a quarter left to do.
+            pool, conv2 = self.conv2[0], self.conv2[1]  # type: ignore[index]
+            body = conv2(functional.relu(pool(body), inplace=True))
+        else:
+            body = self.conv2(functional.relu(body, inplace=True))
+        return body.add_(self.skip(x))

@@ -10,6 +10,7 @@ from itertools import pairwise
 from facesr_bench.errors import FaceSRError, UsageError, first_line
 
 COMMANDS = {
+    "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
 }
 """Sub-commands: name, the module whose ``main(argv)`` runs it, one line of help."""

@@ -86,7 +86,7 @@ def _shipped(method: Method, config: Mapping[str, Any]) -> StartingWeights:
     if not path.is_file():
         raise WeightsError(f"The shipped weights {path} are missing; install the package again.")
     load_weights(method, read_checkpoint(path, shipped["sha256"]), str(path))
-    method.trained_on = [dict(shipped["trained_on"])]
-    method.images_seen = int(shipped["trained_on"]["images"])
+    method.trained_on = [dict(entry) for entry in shipped["trained_on"]]
+    method.images_seen = int(method.trained_on[-1]["images"])
     log.info("Weights: %s, shipped with the package.", shipped["file"])
     return StartingWeights("shipped weights", [_file_entry(path, "shipped")], None)

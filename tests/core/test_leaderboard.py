@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from facesr_bench.errors import DataError
 from facesr_bench.leaderboard.__main__ import main
 from facesr_bench.results import REQUIRED, SCHEMA, read_record, write_record
@@ -13,7 +14,7 @@ from facesr_bench.results import REQUIRED, SCHEMA, read_record, write_record
 
 def record(method: str, psnr: float, **changes: Any) -> dict[str, Any]:
     metric = {"value": psnr, "ci95": [psnr - 1, psnr + 1], "ci_kind": "bootstrap", "n": 5}
-    base: dict[str, Any] = {key: None for key in REQUIRED} | {
+    base: dict[str, Any] = dict.fromkeys(REQUIRED) | {
         "schema": SCHEMA,
         "method": method,
         "label": method,

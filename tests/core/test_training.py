@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from facesr_bench.budget import Budget
 from facesr_bench.data import FaceData, FaceDataset, Role, Sample
 from facesr_bench.datamodule import FaceSRDataModule
@@ -15,7 +17,6 @@ from facesr_bench.errors import TrainingError, WeightsError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Batch, Method
 from facesr_bench.training import Fitted, fit
-from torch import Tensor, nn
 
 TRAINER = {"accelerator": "cpu", "devices": 1}
 

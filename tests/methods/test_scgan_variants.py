@@ -6,16 +6,20 @@ trainable parameters. All networks are filled from their parameters' names, so t
 have equal weights whatever else a variant builds.
 """
 
+import inspect
 import math
 import zlib
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from facesr_bench.config import HARNESS_KEYS, plain, register_resolvers
 from facesr_bench.errors import ConfigError
 from facesr_bench.methods.scgan import SCGAN
 from facesr_bench.methods.scgan.variants import PAPER_VARIANTS
@@ -29,6 +33,8 @@ SMOKE: dict[str, Any] = {
     "critic_hidden": 8,
     "noise_dim": 16,
 }
+
+CONFIG = Path(__file__).parents[2] / "conf" / "method" / "scgan.yaml"
 
 FORWARD = {"D_L1", "D_H1", "pix_s", "adv_s", "cyc_S", "adv_S", "loss_D_HL", "grad_D_HL"}
 BACKWARD = {"D_L2", "D_H2", "pix_R", "adv_R", "cyc_c", "adv_c", "loss_D_SL", "grad_D_SL"}
@@ -282,3 +288,29 @@ def test_a_full_cycle_may_bring_the_gradient_from_the_other_network() -> None:
     SCGAN(**SMOKE, adv=["H1", "H2"], pix=False, cycle_grad="full")
     with pytest.raises(ConfigError, match="no loss reaches D_HL"):
         SCGAN(**SMOKE, adv=["H1", "H2"], pix=False)
+
+
+@pytest.mark.parametrize("scale", ["full", "slim", "smoke"])
+def test_the_yaml_names_every_argument_and_holds_the_papers_size(scale: str) -> None:
+    register_resolvers()
+    config = OmegaConf.create({"scale": scale, "data": {"hr_size": 64, "factor": 4}})
+    config.method = OmegaConf.load(CONFIG)
+    settings = plain(config)["method"]
+    arguments = {k: v for k, v in settings.items() if k not in {*HARNESS_KEYS, "_target_"}}
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(SCGAN.__init__).parameters.items()
+        if name != "self"
+    }
+    assert set(arguments) == set(defaults)
+    if scale == "full":
+        plain_defaults = {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()}
+        assert arguments == plain_defaults
+        assert settings["budget"] == {"images": 200 * 20_000, "batch_size": 64}
+    if scale == "slim":
+        count = sum(p.numel() for p in SCGAN(**arguments).nets.R_LS.parameters())
+        assert 150_000 < count < 450_000
+    if scale == "smoke":
+        assert {key: arguments[key] for key in SMOKE} == {
+            key: list(value) if isinstance(value, tuple) else value for key, value in SMOKE.items()
+        }
