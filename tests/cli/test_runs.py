@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,15 @@ def test_a_bad_checkpoint_is_a_sentence(
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_papers_budget_on_a_cpu_says_how_long_and_names_slim(cli: Cli) -> None:
+    words = [word for word in SMALL if not word.startswith("scale=")]
+    widths = [
+        "method.restore_widths=[8,8,8]", "method.restore_depths=[1,1]", "method.critic_hidden=8",
+        "method.degrade_widths=[4,4,4,4]", "method.critic_widths=[4,4,4,4,4,4]",
+    ]  # fmt: skip
+    run = ["+method=scgan", *words, *widths, "stage=fit", "images=32"]
+    done = cli(*run, "method.budget.batch_size=8")
+    assert re.search(r"images of this run take about \d+ \w+ on this CPU", done.stderr)
+    assert "scale=slim" in done.stderr
