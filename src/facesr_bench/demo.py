@@ -10,8 +10,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-SHORT_RUN_IMAGES = 2_400
-"""About a minute on two CPU cores: enough to see training, stopping and going on, not to judge by."""
+SHORT_RUN_IMAGES = 800
+"""A minute or two on two CPU cores: enough to see training, stopping and going on, not to judge by."""
 
 
 def _command(*words: str) -> list[str]:
