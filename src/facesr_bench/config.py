@@ -48,7 +48,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return cast("dict[str, Any]", content)
 
 
-def check_choices(config: Mapping[str, Any]) -> None:
+def check_choices(config: Mapping[str, Any] | DictConfig) -> None:
     """Refuse a stage or scale that does not exist, and weights that contradict each other."""
     for key, choices in (("stage", STAGES), ("scale", SCALES)):
         if config[key] not in choices:

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from facesr_bench.cli import report, usage_error
-from facesr_bench.config import OUTPUT_DIR_VARIABLE, register_resolvers
+from facesr_bench.config import OUTPUT_DIR_VARIABLE, check_choices, register_resolvers
 from facesr_bench.errors import RunInterrupted
 
 
@@ -29,6 +29,7 @@ def launch(words: Sequence[str]) -> int:
             for group in ("method", "data"):
                 if config.get(group) is None:
                     raise usage_error("method" if group == "method" else "data set", words)
+            check_choices(config)
             from facesr_bench.run import run  # PyTorch and all that: only now
 
             settings = HydraConfig.get()

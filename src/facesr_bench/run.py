@@ -18,7 +18,6 @@ from facesr_bench.config import (
     OUTPUT_DIR_VARIABLE,
     build_data,
     build_method,
-    check_choices,
     choose_output_dir,
     instantiate,
     plain,
@@ -64,7 +63,6 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
     os.environ[OUTPUT_DIR_VARIABLE] = str(output_dir)  # for the processes DDP starts
     OmegaConf.register_new_resolver("run_dir", lambda: str(output_dir), replace=True)
     settings = plain(config)
-    check_choices(settings)
     lock = FileLock(output_dir / ".lock")
     interrupts = Interrupts()
     try:

@@ -14,12 +14,12 @@ import torch
 
 from command_line import SMALL, Cli, record_of
 
-RUN = ("+method=scgan", *SMALL, "images=640", "metrics=none")
+RUN = ("+method=scgan", *SMALL, "images=320", "metrics=none")
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
     content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert content["images_seen"] == 640
+    assert content["images_seen"] == 320
     return content["state_dict"]
 
 
@@ -40,7 +40,7 @@ def test_a_stopped_run_prints_the_command_that_ends_it_equal(
     assert process.returncode == 130, said
     assert "Traceback" not in said
     content = torch.load(checkpoint, weights_only=True)
-    assert 0 < content["images_seen"] < 640, "stopped too late to test anything"
+    assert 0 < content["images_seen"] < 320, "stopped too late to test anything"
     command = re.search(r"python -m facesr_bench (.+)", said)
     assert command is not None, said
 

@@ -135,7 +135,7 @@ def test_the_papers_budget_on_a_cpu_says_how_long_and_names_slim(cli: Cli) -> No
     words = [word for word in SMALL if not word.startswith("scale=")]
     widths = [
         "method.restore_widths=[8,8,8]", "method.restore_depths=[1,1]", "method.critic_hidden=8",
-        "method.degrade_widths=[4,4,4,4]", "method.critic_widths=[4,4,4,4,4,4]",
+        "method.degrade_widths=[4,4,4,16]", "method.critic_widths=[4,4,4,4,4,4]",
     ]  # fmt: skip
     run = ["+method=scgan", *words, *widths, "stage=fit", "images=32"]
     done = cli(*run, "method.budget.batch_size=8")
