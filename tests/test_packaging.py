@@ -44,7 +44,13 @@ def test_a_wheel_holds_everything_and_runs_from_anywhere(tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(site)
-    for name in ("conf/config.yaml", "methods/scgan/module.py", "datasets/synthface/render.py"):
+    for name in (
+        "conf/config.yaml",
+        "methods/scgan/module.py",
+        "methods/scgan/weights/slim_synthface.safetensors",
+        "datasets/synthface/render.py",
+        "datasets/synthface/tiny_test.zip",
+    ):
         assert f"facesr_bench/{name}" in names
     assert not [n for n in names if n.startswith(("methods/", "datasets/", "conf/", "tests/"))]
     # -P and -S-like isolation: the editable checkout must not be what answers.
