@@ -132,4 +132,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"{path} holds weights but no training state, so training cannot resume from it. Use "
                 "init= to start from its weights, or stage=test to measure them."
             )
+        # Lightning's own loop state says "this epoch is over" in a run's last checkpoint, and a resume
+        # with a larger budget would then train nothing. Where a run stands is images_seen alone.
+        content.pop("loops", None)
         return content

@@ -15,6 +15,7 @@ from facesr_bench.budget import Budget
 from facesr_bench.callbacks import Checkpointing, ImageCounter, LossLog, SpeedNotice
 from facesr_bench.checkpoints import AtomicCheckpointIO, load_weights, read_checkpoint
 from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.errors import TrainingError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method, TrainingContext
 
@@ -142,4 +143,10 @@ def fit(
         return Fitted(method.images_seen, 0.0, False)
     trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
+    if not checkpointing.stopped and not budget.finished(method.images_seen):
+        raise TrainingError(
+            f"Training ended after {method.images_seen} of {budget.images} images although nobody "
+            "asked it to. Options of trainer= that cut an epoch short (limit_train_batches, max_time) "
+            "cannot be used; set images=N instead."
+        )
     return Fitted(method.images_seen, seconds, checkpointing.stopped)

@@ -126,6 +126,29 @@ def test_a_finished_checkpoint_is_taken_as_it_is(tmp_path: Path) -> None:
     assert torch.equal(first.conv.weight, second.conv.weight)
 
 
+def test_a_finished_run_goes_on_with_a_larger_budget(tmp_path: Path) -> None:
+    """Lightning's loop state in a last checkpoint says "done"; it once made this train nothing."""
+    first = toy()
+    run(first, tmp_path, {"images": 8, "batch_size": 4})
+    second = toy()
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    fitted = run(second, tmp_path / "b", {"images": 20, "batch_size": 4}, checkpoint)
+    assert fitted.images_seen == 20
+    assert second.batches == [4] * 3
+    whole = toy()
+    run(whole, tmp_path / "c", {"images": 20, "batch_size": 4})
+    assert torch.equal(whole.conv.weight, second.conv.weight)
+
+
+def test_a_run_cut_short_by_lightning_is_an_error(tmp_path: Path) -> None:
+    class Quits(Toy):
+        def on_train_batch_end(self, *args: Any) -> None:
+            self.trainer.should_stop = True
+
+    with pytest.raises(TrainingError, match="of 80 images although nobody asked"):
+        run(Quits(), tmp_path, {"images": 80, "batch_size": 4})
+
+
 def test_the_seed_decides_the_noise_and_the_order(tmp_path: Path) -> None:
     one, two = toy(), toy()
     run(one, tmp_path / "1", {"images": 20, "batch_size": 5})
