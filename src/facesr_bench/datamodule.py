@@ -126,6 +126,10 @@ class FaceSRDataModule(pl.LightningDataModule):
             )
         return self._test_set
 
+    def downsample(self, images: torch.Tensor) -> torch.Tensor | None:
+        """The operator that made the test LR; None where the owner gave LR, so none is known."""
+        return self.degradation.downsample(images) if self.test_set.made_lr else None
+
     # -- loaders ----------------------------------------------------------------------------------
 
     def train_dataloader(self) -> DataLoader[Any]:

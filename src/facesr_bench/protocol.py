@@ -32,6 +32,7 @@ class TestSet:
         keys: sorted; position i of everything below belongs to ``keys[i]``.
         lr: uint8 (h, w, 3) each.
         has_hr: whether ground truth exists.
+        made_lr: whether all LR was made from HR by the degradation, none given by the owner.
         identities: per key, or None where unknown.
         lr_hash, hr_hash: over all images; ``hr_hash`` is None without ground truth.
         name, version, hash: the protocol's identity.
@@ -42,6 +43,7 @@ class TestSet:
     keys: Sequence[str]
     lr: Sequence[UInt8Image]
     has_hr: bool
+    made_lr: bool
     identities: Sequence[str | None]
     lr_hash: str
     hr_hash: str | None
@@ -91,7 +93,7 @@ def freeze_test_set(
         raise DataError(f"The test split of {name} holds no image.")
     side = hr_size // factor
     wrong: list[str] = []
-    hr_digest, lr_images, identities, with_hr = [], [], [], 0
+    hr_digest, lr_images, identities, with_hr, given_lr = [], [], [], 0, 0
 
     def read(i: int) -> tuple[Sample, UInt8Image]:
         sample = dataset[i]
@@ -108,6 +110,7 @@ def freeze_test_set(
             if sample.hr is not None:
                 with_hr += 1
                 hr_digest.append(hash_images([(sample.key, sample.hr)]))
+            given_lr += sample.lr is not None
             lr_images.append(lr)
             identities.append(sample.identity)
     if wrong:
@@ -130,6 +133,6 @@ def freeze_test_set(
         "lr": lr_hash,
     }
     return TestSet(
-        keys, lr_images, bool(with_hr), identities, lr_hash, hr_hash,
+        keys, lr_images, bool(with_hr), not given_lr, identities, lr_hash, hr_hash,
         name, version, canonical_hash(inputs), dataset, index,
     )  # fmt: skip

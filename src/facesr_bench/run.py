@@ -96,7 +96,7 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
     suite = MetricSuite.from_config(
         settings["metrics"],
         set_name=f"{data.name}-test",
-        downsample=data.degradation.downsample,
+        downsample=data.downsample,
     )
     log.info("%s on %s, scale=%s -> %s", _label(settings), data.name, settings["scale"], output_dir)
 

@@ -74,3 +74,14 @@ def test_the_grid_shows_the_same_faces_whatever_the_order() -> None:
     backwards = keys[::-1]
     assert {backwards[p] for p in grid_positions(backwards)} == chosen
     assert len(chosen) == 8
+
+
+def test_lr_that_the_owner_gave_has_no_known_operator() -> None:
+    """Real LR was made by no operator of ours, so LR consistency must not claim one."""
+
+    class Given(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            return Sample(self.keys[index], lr=np.zeros((4, 4, 3), np.uint8))
+
+    assert frozen(Noise(["a", "b"])).made_lr
+    assert not frozen(Given(["a", "b"])).made_lr
