@@ -11,7 +11,10 @@ from facesr_bench.errors import FaceSRError, UsageError, first_line
 
 COMMANDS = {
     "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
+    "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
+    "reference": ("facesr_bench.reference", "save or import the statistics distances compare with"),
+    "weights": ("facesr_bench.weights.__main__", "third-party weights: list, check, import"),
 }
 """Sub-commands: name, the module whose ``main(argv)`` runs it, one line of help."""
 
@@ -30,7 +33,7 @@ experiments  {experiments}
 
 keys         stage=fit_test|fit|test   scale=full|slim|smoke     seed=N       images=N
              ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
-             trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|none
+             trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|paper|all|none
              method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
 look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
              facesr-bench --config-dir DIR ...                   your own YAML files beside ours
@@ -38,7 +41,7 @@ look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed co
 """
 
 
-def _choices(group: str, config_dirs: Sequence[str]) -> list[str]:
+def choices(group: str, config_dirs: Sequence[str]) -> list[str]:
     """YAML files of a group, in the package and in the user's ``--config-dir`` folders."""
     from importlib.resources import files
     from pathlib import Path
@@ -51,7 +54,8 @@ def _choices(group: str, config_dirs: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def _config_dirs(argv: Sequence[str]) -> list[str]:
+def config_dirs(argv: Sequence[str]) -> list[str]:
+    """The folders given with ``--config-dir``."""
     flags = ("--config-dir", "-cd")
     dirs = [value for flag, value in pairwise(argv) if flag in flags]
     return dirs + [word.split("=", 1)[1] for word in argv if word.startswith("--config-dir=")]
@@ -59,9 +63,9 @@ def _config_dirs(argv: Sequence[str]) -> list[str]:
 
 def help_text(argv: Sequence[str]) -> str:
     """Everything there is, on one screen."""
-    dirs = _config_dirs(argv)
+    dirs = config_dirs(argv)
     groups = {
-        name: ", ".join(_choices(group, dirs)) or "(none)"
+        name: ", ".join(choices(group, dirs)) or "(none)"
         for name, group in (("methods", "method"), ("data", "data"), ("experiments", "experiment"))
     }
     commands = "\n".join(f"    {name:<14} {line}" for name, (_, line) in sorted(COMMANDS.items()))
@@ -70,11 +74,11 @@ def help_text(argv: Sequence[str]) -> str:
 
 def usage_error(missing: str, argv: Sequence[str]) -> UsageError:
     """What to say when there is no method or no data: what exists, and an example."""
-    dirs = _config_dirs(argv)
+    dirs = config_dirs(argv)
     return UsageError(
         f"Nothing to run: there is no {missing}.\n"
-        f"  methods: {', '.join(_choices('method', dirs))}\n"
-        f"  data:    {', '.join(_choices('data', dirs))}\n"
+        f"  methods: {', '.join(choices('method', dirs))}\n"
+        f"  data:    {', '.join(choices('data', dirs))}\n"
         "  example: python -m facesr_bench +method=scgan +data=tiny scale=smoke"
     )
 

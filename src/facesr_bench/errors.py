@@ -24,8 +24,16 @@ class DataError(FaceSRError):
     """Images or annotations that are missing, damaged or of the wrong size."""
 
 
+class NotComputed(FaceSRError):
+    """A metric that does not apply to these images (too few, no person known): the reason, no bug."""
+
+
 class WeightsError(FaceSRError):
     """A weight file or checkpoint that is missing, damaged, unsafe or of another layout."""
+
+
+class MissingRequirement(WeightsError):
+    """Weights or a package that must be there before anything runs; collected by the pre-flight."""
 
 
 class ImageError(FaceSRError):

@@ -3,15 +3,17 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from facesr_bench.cli import report, usage_error
+from facesr_bench.cli import config_dirs, report, usage_error
 from facesr_bench.config import OUTPUT_DIR_VARIABLE, check_choices, register_resolvers
 from facesr_bench.errors import RunInterrupted
+from facesr_bench.weights.registry import CONF_VARIABLE
 
 
 def launch(words: Sequence[str]) -> int:
@@ -45,11 +47,19 @@ def launch(words: Sequence[str]) -> int:
             os.environ.pop(OUTPUT_DIR_VARIABLE, None)
 
     register_resolvers()
+    name_conf_folders(words)
     sys.argv = [sys.argv[0], *words]
     hydra.main(version_base="1.3", config_path="pkg://facesr_bench.conf", config_name="config")(
         job
     )()
     return max(codes)
+
+
+def name_conf_folders(words: Sequence[str]) -> None:
+    """Let everything that reads YAML besides Hydra (the weights registry) see ``--config-dir``."""
+    folders = [str(Path(folder).absolute()) for folder in config_dirs(words)]
+    if folders:
+        os.environ[CONF_VARIABLE] = os.pathsep.join(folders)
 
 
 def _let_lightning_repeat_this_job(words: Sequence[str], multirun: bool) -> None:

@@ -26,11 +26,12 @@ from facesr_bench.config import (
 from facesr_bench.console import print_rich, result_table, start_logging
 from facesr_bench.cost import measure_cost
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.errors import ConfigError, RunInterrupted
+from facesr_bench.errors import ConfigError, MissingRequirement, RunInterrupted
 from facesr_bench.grid import write_grid
 from facesr_bench.images import to_float, write_atomically
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
+from facesr_bench.metrics.base import Expected
 from facesr_bench.metrics.scores import write_per_image
 from facesr_bench.metrics.suite import MetricSuite
 from facesr_bench.record import Outcome, make_record
@@ -39,6 +40,7 @@ from facesr_bench.scoring import score_batches, super_resolve_test_set
 from facesr_bench.starting_weights import StartingWeights, load_starting_weights
 from facesr_bench.store import SRStore
 from facesr_bench.training import Fitted, fit
+from facesr_bench.weights.loading import locate
 
 log = logging.getLogger(__name__)
 
@@ -92,12 +94,7 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
     method = build_method(settings["method"])
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     weights = load_starting_weights(method, settings)
-    # Built before training: a metric that lacks its weights says so now and not in a day.
-    suite = MetricSuite.from_config(
-        settings["metrics"],
-        set_name=f"{data.name}-test",
-        downsample=data.downsample,
-    )
+    suite = _preflight(settings, method, data)
     log.info("%s on %s, scale=%s -> %s", _label(settings), data.name, settings["scale"], output_dir)
 
     fitted: Fitted | None = None
@@ -116,6 +113,25 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
 
 
+def _preflight(settings: Mapping[str, Any], method: Method, data: FaceSRDataModule) -> MetricSuite:
+    """Everything that would be missing in a day is told now: weights and packages, all at once."""
+    missing = []
+    for name in method.needs_weights:
+        try:
+            locate(name)
+        except MissingRequirement as error:
+            missing.append(f"{type(method).__name__} cannot run: {error}")
+    try:
+        suite = MetricSuite.from_config(
+            settings["metrics"], set_name=f"{data.name}-test", downsample=data.downsample
+        )
+    except MissingRequirement as error:
+        missing.append(str(error))
+    if missing:
+        raise MissingRequirement("\n".join(missing))
+    return suite
+
+
 def _test(
     settings: Mapping[str, Any],
     output_dir: Path,
@@ -131,10 +147,13 @@ def _test(
     test_set, store = data.test_set, SRStore(output_dir / "sr")
     trainer = super_resolve_test_set(method, data, store, settings["trainer"])
     positions = range(trainer.global_rank, len(test_set), trainer.world_size)
-    scores = suite.score(score_batches(test_set, store, positions, data.test_batch_size))
+    device = trainer.strategy.root_device
+    scores = suite.to(device).score(
+        score_batches(test_set, store, positions, data.test_batch_size),
+        Expected(len(test_set), test_set.hr_hash),
+    )
     if rank != 0:
         return
-    device = trainer.strategy.root_device
     inputs = next(iter(data.test_loader()))["lr"].to(device)
     cost = measure_cost(method.to(device), to_float(inputs))
     write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))

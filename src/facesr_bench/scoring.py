@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
@@ -11,8 +13,9 @@ import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
+from facesr_bench.data import Sample
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.images import to_uint8
+from facesr_bench.images import UInt8Image, to_uint8
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.protocol import TestSet
@@ -71,18 +74,36 @@ def super_resolve_test_set(
 def score_batches(
     test_set: TestSet, store: SRStore, positions: Sequence[int], batch_size: int
 ) -> Iterator[ScoreBatch]:
-    """What metrics see: SR as it lies in the store, HR and LR as the protocol fixed them."""
+    """What metrics see: SR as it lies in the store, HR and LR as the protocol fixed them.
 
-    def stack(images: list[Any]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+    The next batch is read and decoded while the metrics work on this one.
+    """
 
-    for start in range(0, len(positions), batch_size):
-        chosen = positions[start : start + batch_size]
-        keys = [test_set.keys[p] for p in chosen]
-        yield ScoreBatch(
-            keys=keys,
-            sr=stack([store.read(key) for key in keys]),
-            hr=stack([test_set.hr(p) for p in chosen]) if test_set.has_hr else None,
+    def read(position: int) -> tuple[UInt8Image, Sample]:
+        return store.read(test_set.keys[position]), test_set.sample(position)
+
+    def batch(chosen: Sequence[int], items: list[tuple[UInt8Image, Sample]]) -> ScoreBatch:
+        samples = [sample for _, sample in items]
+        hr = [sample.hr for sample in samples if sample.hr is not None]
+        return ScoreBatch(
+            keys=[test_set.keys[p] for p in chosen],
+            sr=stack([image for image, _ in items]),
+            hr=stack(hr) if test_set.has_hr else None,
             lr=stack([test_set.lr[p] for p in chosen]),
             identities=[test_set.identities[p] for p in chosen],
+            landmarks=[sample.landmarks for sample in samples],
+            attributes=[sample.attributes for sample in samples],
         )
+
+    starts = range(0, len(positions), batch_size)
+    shares = [positions[start : start + batch_size] for start in starts]
+    with ThreadPoolExecutor() as pool:
+        waiting = deque(pool.map(read, share) for share in shares[:1])
+        for number, share in enumerate(shares):
+            waiting.extend(pool.map(read, later) for later in shares[number + 1 : number + 2])
+            yield batch(share, list(waiting.popleft()))
+
+
+def stack(images: Sequence[UInt8Image]) -> torch.Tensor:
+    """Images of one size as uint8 (B, 3, H, W)."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()

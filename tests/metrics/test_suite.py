@@ -1,21 +1,21 @@
 """The suite: built from its configuration, honest about what it could not do."""
 
 import json
-from pathlib import Path
+import sys
+import types
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.metrics.base import PerImageMetric, ScoreBatch
+from facesr_bench.errors import ConfigError, DataError, MissingRequirement
+from facesr_bench.metrics.base import Expected, PerImageMetric, ScoreBatch
+from facesr_bench.metrics.choosing import compose_metrics
 from facesr_bench.metrics.psnr_ssim import PSNR
 from facesr_bench.metrics.scores import Scores, read_per_image, write_per_image
 from facesr_bench.metrics.suite import MetricSuite
 from facesr_bench.metrics.value import MetricValue, settings_hash
 
-CONF = Path(__file__).resolve().parents[2] / "conf" / "metrics"
 CORE = ["psnr_rgb", "psnr_y", "ssim_rgb", "ssim_y", "lr_psnr", "lr_l2"]
 SWD_KEYS = ["swd_32@toy-test", "swd_16@toy-test", "swd_mean@toy-test"]
 
@@ -30,8 +30,8 @@ def batch(keys="ab", hr=True, lr=True):
 
 
 def core(downsample=None, **changes):
-    config = OmegaConf.load(CONF / "core.yaml")
-    config.measures.update(changes)
+    config = compose_metrics(["core"])
+    config["measures"].update(changes)
     return MetricSuite.from_config(config, "toy-test", downsample)
 
 
@@ -80,13 +80,65 @@ def test_what_is_missing_is_skipped_and_said():
     [
         (DataError("Image 'a' is upside down."), "Image 'a' is upside down."),
         (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
-        (float("nan"), "fragile has no finite value for any of 2 images"),
     ],
 )
 def test_an_error_in_one_metric_costs_no_other(outcome, sentence):
     scores = MetricSuite([Fragile(outcome), PSNR()]).score([batch()])
     assert scores.failed["fragile"].startswith(sentence)
     assert list(scores.values) == ["psnr_rgb"]
+
+
+def test_a_metric_that_could_score_nothing_is_not_computed_and_says_why():
+    scores = MetricSuite([Fragile(float("nan")), PSNR()]).score([batch()])
+    assert scores.skipped == {"fragile": "none of the 2 images could be scored"}
+    assert not scores.failed and list(scores.values) == ["psnr_rgb"]
+
+
+def test_images_that_cannot_be_scored_are_counted():
+    outcome = np.array([1.0, np.nan])
+    value = MetricSuite([Fragile(outcome)]).score([batch()]).values["fragile"]
+    assert (value.value, value.n, value.not_scored) == (1.0, 1, 1)
+
+
+class Shy(Fragile):
+    minimum_images = 3
+
+
+def test_a_metric_steps_aside_before_any_work_when_there_are_too_few_images():
+    suite = MetricSuite([Shy(AssertionError("was called"))])
+    scores = suite.score([batch()], Expected(2))
+    assert scores.skipped["fragile"].startswith("needs at least 3 images, but there are 2 ")
+
+
+LACKING = {"_target_": "facesr_bench.metrics.lacking.X"}
+
+
+class Lacking(Fragile):
+    def __init__(self):
+        raise MissingRequirement("weights 'x' are missing: facesr-bench weights import FILE --as x")
+
+
+def test_everything_missing_is_told_in_one_message(monkeypatch):
+    module = types.ModuleType("facesr_bench.metrics.lacking")
+    module.X = Lacking
+    monkeypatch.setitem(sys.modules, "facesr_bench.metrics.lacking", module)
+    monkeypatch.setattr("facesr_bench.metrics.lacking", module, raising=False)
+    with pytest.raises(MissingRequirement) as caught:
+        core(one=LACKING, two=LACKING)
+    assert str(caught.value).count("weights import FILE --as x") == 2
+    config = compose_metrics(["core"])
+    config["measures"]["one"], config["on_missing"] = LACKING, "skip"
+    scores = MetricSuite.from_config(config, "toy-test").score([batch()])
+    assert scores.skipped["one"].startswith("weights 'x' are missing") and "psnr_y" in scores.values
+    assert "one" not in scores.values
+
+
+def test_only_keeps_what_it_names():
+    config = {**compose_metrics(["core"]), "only": ["psnr_y", "swd"]}
+    suite = MetricSuite.from_config(config, "toy-test")
+    assert [type(metric).__name__ for metric in suite.metrics] == ["PSNR", "SWD"]
+    with pytest.raises(ConfigError, match="'nope', which is no measure"):
+        MetricSuite.from_config({**config, "only": ["nope"]}, "toy-test")
 
 
 def test_a_suite_starts_afresh_for_the_next_set():
@@ -98,7 +150,7 @@ def test_a_suite_starts_afresh_for_the_next_set():
 
 def test_measures_can_be_left_out_and_none_is_a_suite():
     assert "swd_mean@toy-test" not in core(swd=None).score([batch()]).values
-    empty = MetricSuite.from_config(OmegaConf.load(CONF / "none.yaml"), "toy-test")
+    empty = MetricSuite.from_config(compose_metrics(["none"]), "toy-test")
     assert empty.score([batch()]) == Scores(images=2)
 
 

@@ -8,7 +8,7 @@ rank without images and uneven shards need no thought.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before torchmetrics, see there)
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
-from facesr_bench.errors import DataError
+from facesr_bench.errors import DataError, NotComputed
 from facesr_bench.images import UInt8Image
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.rows import RowTable
 from facesr_bench.metrics.value import MetricValue
 
 Need = Literal["hr", "lr"]
+Landmarks = NDArray[np.float32]
+"""(5, 2), x and y in HR pixels, in the order of :class:`facesr_bench.data.Sample`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class ScoreBatch:
         hr: uint8 (B, 3, H, W) of the same size, or None where no ground truth exists.
         lr: uint8 (B, 3, h, w), or None.
         identities: who each image shows, or None.
+        landmarks: five points of each HR image as the data set stores them, or None where unknown.
+        attributes: numbers by name of each image (age, glasses ...), as far as they are known.
 
     Raises:
         DataError: a tensor that is not uint8 (B, 3, ., .), or sizes that do not belong together.
@@ -47,8 +51,14 @@ class ScoreBatch:
     hr: Tensor | None
     lr: Tensor | None
     identities: list[str | None]
+    landmarks: list[Landmarks | None] = field(default_factory=list)
+    attributes: list[Mapping[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not self.landmarks:
+            object.__setattr__(self, "landmarks", [None] * len(self.keys))
+        if not self.attributes:
+            object.__setattr__(self, "attributes", [{} for _ in self.keys])
         for name, images in (("sr", self.sr), ("hr", self.hr), ("lr", self.lr)):
             if images is None:
                 continue
@@ -59,8 +69,9 @@ class ScoreBatch:
                 )
             if len(images) != len(self.keys):
                 raise DataError(f"{name} holds {len(images)} images for {len(self.keys)} keys.")
-        if len(self.identities) != len(self.keys):
-            raise DataError(f"{len(self.identities)} identities for {len(self.keys)} keys.")
+        for name in ("identities", "landmarks", "attributes"):
+            if len(getattr(self, name)) != len(self.keys):
+                raise DataError(f"{len(getattr(self, name))} {name} for {len(self.keys)} keys.")
         if self.hr is not None and self.hr.shape != self.sr.shape:
             raise DataError(
                 f"SR images of {self.sr.shape[2]}x{self.sr.shape[3]} pixels cannot be compared "
@@ -90,6 +101,20 @@ class ScoreBatch:
         return frozenset(there)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a set of images before the first of them is scored.
+
+    Attributes:
+        images: how many there are, over all ranks.
+        hr_hash: hash of the HR images, under which what was computed of them may be cached; None
+            where there are none.
+    """
+
+    images: int
+    hr_hash: str | None = None
+
+
 def pixels(images: Tensor) -> Iterator[UInt8Image]:
     """The images of a uint8 (B, 3, H, W) batch as contiguous (H, W, 3) arrays, one by one."""
     yield from images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -100,7 +125,10 @@ class FaceMetric(Metric, ABC):
 
     Subclasses give ``keys``, ``settings``, ``update`` (which calls ``add``) and ``results``; for
     one score per image derive from :class:`PerImageMetric` instead. Constructor arguments are plain
-    values; those named ``set_name``, ``downsample`` or ``seed`` are filled in by the harness.
+    values; those named ``set_name``, ``downsample``, ``seed`` or ``allow_small`` are filled in by the
+    harness. A constructor that lacks weights or a package raises MissingRequirement, so that all
+    that is missing is told before anything runs. Networks are submodules (see
+    :class:`facesr_bench.metrics.frozen.FrozenNetwork`): the suite moves them to the run's device.
     """
 
     higher_is_better: bool
@@ -108,6 +136,8 @@ class FaceMetric(Metric, ABC):
     """Lowest and highest possible value; may be infinite."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """Which optional images a batch must have."""
+    minimum_images: int = 0
+    """With fewer images the metric says nothing; an instance may lower it (``allow_small``)."""
     full_state_update = False
 
     def __init__(self) -> None:
@@ -123,6 +153,18 @@ class FaceMetric(Metric, ABC):
     def settings(self) -> dict[str, Any]:
         """Everything besides the images that the value depends on, as plain JSON values."""
 
+    def expect(self, expected: Expected) -> None:
+        """Called once before the first batch, on every rank alike.
+
+        Raises:
+            NotComputed: the metric cannot say anything about such a set.
+        """
+        if expected.images < self.minimum_images:
+            raise NotComputed(
+                f"needs at least {self.minimum_images} images, but there are {expected.images} "
+                "(metrics.allow_small=true computes it all the same, under a name that says so)"
+            )
+
     @abstractmethod
     def update(self, batch: ScoreBatch) -> None:
         """Compute and keep the rows of one batch, which has what ``needs`` names."""
@@ -132,7 +174,8 @@ class FaceMetric(Metric, ABC):
         """Reduce all rows in key order.
 
         Raises:
-            DataError: too few images, or values that are not finite.
+            NotComputed: no image could be scored.
+            DataError: images that do not belong together, or values that are not finite.
         """
 
     def per_image(self) -> dict[str, dict[str, float]]:
@@ -190,13 +233,14 @@ class PerImageMetric(FaceMetric):
             scores = table.take(keys)
             counted = scores[np.isfinite(scores)]
             if not len(counted):
-                raise DataError(f"{name} has no finite value for any of {len(keys)} images.")
+                raise NotComputed(f"none of the {len(keys)} images could be scored")
             mean = MetricValue(
                 value=float(np.mean(counted)),
                 higher_is_better=bool(self.higher_is_better),
                 n=len(counted),
                 settings=self.settings(),
                 per_image=True,
+                not_scored=len(keys) - len(counted),
             )
             finished[name] = mean.within(intervals.mean(keys, scores))
         return finished

@@ -1,12 +1,14 @@
 """The metrics of a run together: fed batch by batch, finished once, none able to spoil another."""
 
-import inspect
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from facesr_bench.errors import ConfigError, DataError, FaceSRError
-from facesr_bench.metrics.base import FaceMetric, ScoreBatch
+import torch
+
+from facesr_bench.errors import ConfigError, DataError, FaceSRError, NotComputed
+from facesr_bench.metrics.base import Expected, FaceMetric, ScoreBatch
+from facesr_bench.metrics.building import build_measures
 from facesr_bench.metrics.gather import Gathering
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.lr_consistency import Downsample
@@ -24,17 +26,23 @@ class MetricSuite:
         metrics: at most one for each name.
         seed: of the intervals.
         replicates: of the bootstrap.
+        not_computed: what was asked for but left out, name to reason; told beside the scores.
 
     Raises:
         ConfigError: two metrics yield the same name.
     """
 
     def __init__(
-        self, metrics: Iterable[FaceMetric], seed: int = 2020, replicates: int = 10_000
+        self,
+        metrics: Iterable[FaceMetric],
+        seed: int = 2020,
+        replicates: int = 10_000,
+        not_computed: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics = list(metrics)
         self.seed = seed
         self.replicates = replicates
+        self.not_computed = dict(not_computed or {})
         names = [name for metric in self.metrics for name in metric.keys]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -48,30 +56,48 @@ class MetricSuite:
         set_name: str,
         downsample: Downsample | None = None,
     ) -> "MetricSuite":
-        """Build the suite of one ``conf/metrics/*.yaml``.
+        """Build the suite of one ``conf/metrics/*.yaml``; see :mod:`facesr_bench.metrics.building`.
 
         Args:
-            config: ``name``, ``seed``, and ``measures``: label to ``_target_`` with arguments (null
-                leaves that measure out). Arguments named ``set_name``, ``downsample`` or ``seed``
-                are filled in here unless the configuration gives them.
+            config: the ``metrics`` group.
             set_name: what follows "@" in the names of distances between sets.
             downsample: ``Degradation.downsample`` of the protocol; it may return None.
 
         Raises:
             ConfigError: a measure that cannot be built, named.
-            WeightsError: from a metric whose network's weights are missing.
+            MissingRequirement: weights or packages that are not there, all in one message.
         """
         seed = int(config["seed"])
-        filled = {"set_name": set_name, "downsample": downsample, "seed": seed}
-        measures = config["measures"] or {}
-        built = [_build(label, measures[label], filled) for label in measures if measures[label]]
-        return cls(built, seed)
+        given = {
+            "set_name": set_name,
+            "downsample": downsample,
+            "seed": seed,
+            "allow_small": bool(config.get("allow_small", False)),
+        }
+        built, left_out = build_measures(config, given)
+        return cls(built, seed, not_computed=left_out)
 
-    def score(self, batches: Iterable[ScoreBatch]) -> Scores:
+    def to(self, device: torch.device) -> "MetricSuite":
+        """Move the metrics' networks."""
+        for metric in self.metrics:
+            metric.to(device)
+        return self
+
+    def score(self, batches: Iterable[ScoreBatch], expected: Expected | None = None) -> Scores:
         """Score this rank's images and put the ranks together; every rank gets all values."""
+        if expected is not None:
+            self.expect(expected)
         for batch in batches:
             self.update(batch)
         return self.finish()
+
+    def expect(self, expected: Expected) -> None:
+        """Let metrics that could say nothing about such a set step aside before any work."""
+        for index, metric in enumerate(self.metrics):
+            try:
+                metric.expect(expected)
+            except NotComputed as error:
+                self._refused[index] = str(error)
 
     def update(self, batch: ScoreBatch) -> None:
         """Score one batch. A metric that breaks is noted and left out from then on."""
@@ -80,10 +106,14 @@ class MetricSuite:
         for index, metric in enumerate(self.metrics):
             missing = metric.needs - batch.present
             if missing:
-                self._missing[index] = ", ".join(_NAMES[need] for need in sorted(missing))
-            elif index not in self._broken and len(batch.keys):
+                lacking = ", ".join(_NAMES[need] for need in sorted(missing))
+                self._refused[index] = f"needs {lacking}, which this set lacks"
+            elif index not in self._broken | self._refused and len(batch.keys):
                 try:
                     metric.update(batch)
+                except NotComputed as error:
+                    self._refused[index] = str(error)
+                    metric.reset()
                 except Exception as error:
                     self._broken[index] = _sentence(error)
                     metric.reset()
@@ -95,12 +125,13 @@ class MetricSuite:
         """
         gathering = Gathering()
         try:
-            seen, missing, broken = _merge(gathering, (self._seen, self._missing, self._broken))
+            seen, refused, broken = _merge(gathering, (self._seen, self._refused, self._broken))
             for index, metric in enumerate(self.metrics):
-                kinds = gathering.everyone(sorted(metric.rows()) if index not in broken else [])
+                out = index in broken or index in refused
+                kinds = gathering.everyone([] if out else sorted(metric.rows()))
                 names = sorted({name for kind in kinds for name in kind})
                 metric.load_rows(_assemble(gathering, metric, names, index, broken))
-            return gathering.from_first(lambda: self._reduce(seen, missing, broken))
+            return gathering.from_first(lambda: self._reduce(seen, refused, broken))
         finally:
             gathering.close()
             for metric in self.metrics:
@@ -108,25 +139,26 @@ class MetricSuite:
             self._forget()
 
     def _reduce(
-        self, seen: dict[str, str | None], missing: dict[int, str], broken: dict[int, str]
+        self, seen: dict[str, str | None], refused: dict[int, str], broken: dict[int, str]
     ) -> Scores:
         identities = {key: identity for key, identity in seen.items() if identity is not None}
         intervals = Intervals(seed=self.seed, replicates=self.replicates, identities=identities)
         scores = Scores(images=len(seen))
+        scores.skipped.update(self.not_computed)
         for index, metric in enumerate(self.metrics):
             if index in broken:
                 scores.failed.update(dict.fromkeys(metric.keys, broken[index]))
+            elif index in refused:
+                scores.skipped.update(dict.fromkeys(metric.keys, refused[index]))
             elif not any(len(table) for table in metric.rows().values()):
-                lacking = missing.get(index)
-                reason = f"needs {lacking}, which this set lacks" if lacking else "no images came"
-                scores.skipped.update(dict.fromkeys(metric.keys, reason))
+                scores.skipped.update(dict.fromkeys(metric.keys, "no images came"))
             else:
                 _finish_one(metric, intervals, scores)
         return scores
 
     def _forget(self) -> None:
         self._seen: dict[str, str | None] = {}
-        self._missing: dict[int, str] = {}
+        self._refused: dict[int, str] = {}
         self._broken: dict[int, str] = {}
 
 
@@ -151,6 +183,8 @@ def _finish_one(metric: FaceMetric, intervals: Intervals, scores: Scores) -> Non
         for name, value in values.items():
             _check_finite(name, value)
         columns: PerImage = metric.per_image()
+    except NotComputed as error:
+        scores.skipped.update(dict.fromkeys(names, str(error)))
     except Exception as error:
         scores.failed.update(dict.fromkeys(names, _sentence(error)))
     else:
@@ -167,43 +201,18 @@ def _merge(
     gathering: Gathering,
     own: tuple[dict[str, str | None], dict[int, str], dict[int, str]],
 ) -> tuple[dict[str, str | None], dict[int, str], dict[int, str]]:
-    """What the ranks saw, missed and broke; for a key or metric twice, the lowest rank's word."""
+    """What the ranks saw, refused and broke; for a key or metric twice, the lowest rank's word."""
     seen: dict[str, str | None] = {}
-    missing: dict[int, str] = {}
+    refused: dict[int, str] = {}
     broken: dict[int, str] = {}
-    for rank_seen, rank_missing, rank_broken in reversed(gathering.everyone(own)):
+    for rank_seen, rank_refused, rank_broken in reversed(gathering.everyone(own)):
         seen.update(rank_seen)
-        missing.update(rank_missing)
+        refused.update(rank_refused)
         broken.update(rank_broken)
-    return seen, missing, broken
+    return seen, refused, broken
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, FaceSRError):
         return str(error)
     return f"{type(error).__name__}: {error} (a bug of the metric; please report it)"
-
-
-def _build(label: str, node: Mapping[str, Any], filled: Mapping[str, Any]) -> FaceMetric:
-    from hydra.utils import get_class
-    from omegaconf import OmegaConf
-
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    arguments: dict[str, Any] = dict(plain)  # type: ignore[arg-type]
-    target = arguments.pop("_target_", None)
-    if target is None:
-        raise ConfigError(
-            f"The measure {label!r} has no _target_; give the class that computes it."
-        )
-    try:
-        kind = get_class(target)
-        takes = inspect.signature(kind).parameters
-        given = {name: value for name, value in filled.items() if name in takes}
-        metric = kind(**(given | arguments))
-    except FaceSRError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"The measure {label!r} ({target}) cannot be built: {error}") from error
-    if not isinstance(metric, FaceMetric):
-        raise ConfigError(f"The measure {label!r} ({target}) is not a FaceMetric.")
-    return metric

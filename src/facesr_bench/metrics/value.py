@@ -31,6 +31,9 @@ class MetricValue:
         se: standard error from the same replicates.
         floor: for distances between sets, what a perfect method (SR equal to HR) would score.
         per_image: whether the per-image table has a column for it.
+        not_scored: images that could not be scored (flat, no face found) and are not in the value.
+        spread: standard deviation over subsets (KID); no interval.
+        replicates: leave-one-group-out values of a jackknife, so that two runs can be paired later.
     """
 
     value: float
@@ -42,6 +45,9 @@ class MetricValue:
     se: float | None = None
     floor: float | None = None
     per_image: bool = False
+    not_scored: int = 0
+    spread: float | None = None
+    replicates: tuple[float, ...] | None = None
 
     def within(self, interval: Interval | None) -> "MetricValue":
         """The same value with its interval, where one could be made."""
@@ -50,7 +56,7 @@ class MetricValue:
         return replace(self, ci95=interval.ci95, ci_kind=interval.kind, se=interval.se)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; ``floor`` only where there is one."""
+        """Plain JSON values; the last four attributes only where there is something to say."""
         record: dict[str, Any] = {
             "value": self.value,
             "ci95": None if self.ci95 is None else list(self.ci95),
@@ -64,4 +70,10 @@ class MetricValue:
         }
         if self.floor is not None:
             record["floor"] = self.floor
+        if self.not_scored:
+            record["not_scored"] = self.not_scored
+        if self.spread is not None:
+            record["spread"] = self.spread
+        if self.replicates is not None:
+            record["replicates"] = list(self.replicates)
         return record

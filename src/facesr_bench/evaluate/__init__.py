@@ -1,0 +1,1 @@
+"""Scoring images without a model: two folders, or a finished run again."""

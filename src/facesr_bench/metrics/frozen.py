@@ -1,0 +1,93 @@
+"""A network that only measures: frozen, eval mode, float32, whatever precision the method trained in.
+
+Two things make scores of other suites drift: TF32 or autocast left on from training, and kernels that
+change with the batch size. Here precision is pinned around every call, and images go through in chunks
+whose size depends on the images' size alone, the last one filled up, so that neither the caller's
+batch nor the number of ranks can move a score.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_CHUNK_PIXELS = 16 * 128 * 128
+_LARGEST_CHUNK = 16
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """No gradients, no autocast, no TF32, deterministic cuDNN; the caller's settings come back."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = (cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+    cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = (
+        False, False, True, False,
+    )  # fmt: skip
+    try:
+        with (
+            torch.no_grad(),
+            torch.autocast("cuda", enabled=False),
+            torch.autocast("cpu", enabled=False),
+        ):
+            yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+
+
+class FrozenNetwork(nn.Module):
+    """Wraps a network for measuring.
+
+    Args:
+        network: takes what ``prepare`` gives, returns (B, ...).
+        prepare: float32 (B, 3, H, W) on the scale 0..255 to what the network takes.
+        chunk_pixels: pixels that go through at once; chunks hold 1 to 16 images.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        prepare: Callable[[Tensor], Tensor],
+        chunk_pixels: int = _CHUNK_PIXELS,
+    ) -> None:
+        super().__init__()
+        self.network = network.float().requires_grad_(False)
+        self.prepare = prepare
+        self.chunk_pixels = chunk_pixels
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FrozenNetwork":
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def chunk(self, height: int, width: int) -> int:
+        """Images of this size that go through at once."""
+        return max(1, min(_LARGEST_CHUNK, self.chunk_pixels // (height * width)))
+
+    def forward(self, *images: Tensor) -> Tensor:
+        """Run the network on the caller's device of choice.
+
+        Args:
+            images: one or more uint8 (B, 3, H, W) batches that belong together (SR and HR of LPIPS);
+                ``prepare`` and the network get them one after another as arguments.
+
+        Returns:
+            (B, ...) float32 on the CPU.
+        """
+        number = len(images[0])
+        size = self.chunk(*images[0].shape[2:])
+        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
+        parts = []
+        with exact_float32():
+            for start in range(0, number, size):
+                chunks = [_filled(batch[start : start + size], size) for batch in images]
+                inputs = [self.prepare(chunk.to(device).float()) for chunk in chunks]
+                kept = min(size, number - start)
+                parts.append(self.network(*inputs)[:kept].float().cpu())
+        return torch.cat(parts) if parts else torch.empty(0)
+
+
+def _filled(images: Tensor, size: int) -> Tensor:
+    """The last chunk with its last image repeated."""
+    lacking = size - len(images)
+    return images if lacking == 0 else torch.cat([images, images[-1:].expand(lacking, -1, -1, -1)])

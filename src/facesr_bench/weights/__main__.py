@@ -1,0 +1,99 @@
+"""``facesr-bench weights list|check|import``: third-party weights on this machine."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesr_bench.cli import report
+from facesr_bench.errors import FaceSRError, MissingRequirement
+from facesr_bench.weights.registry import entry, registry
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of the sub-commands."""
+    parser = argparse.ArgumentParser(
+        prog="facesr-bench weights",
+        description="Third-party weights: which are known, which are here, and taking them in. "
+        "Nothing is opened before its sha256 is verified, and nothing that could run code is opened "
+        "at all. The folder is FACESR_WEIGHTS, by default weights/ in the cache folder.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="every known file: state, size, licence, what it is for")
+    check = commands.add_parser("check", help="verify hash and layout of what is here")
+    check.add_argument("names", nargs="*", metavar="NAME", help="only these; default: all")
+    take = commands.add_parser("import", help="verify files you fetched and copy them in")
+    take.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    take.add_argument("--as", dest="name", metavar="NAME", help="which weights it is, when the hash "
+                      "does not tell (one file only)")  # fmt: skip
+    arguments = parser.parse_args(argv)
+    if arguments.command == "list":
+        return _list()
+    if arguments.command == "check":
+        return _check(arguments.names)
+    if arguments.name and len(arguments.files) > 1:
+        parser.error("--as names one file; import the others in commands of their own.")
+    return _import(arguments.files, arguments.name)
+
+
+def _list() -> int:
+    from rich.table import Table
+
+    from facesr_bench.console import print_rich
+    from facesr_bench.weights.cache import path_of, weights_dir
+
+    table = Table(title=f"Weights in {weights_dir()}", title_justify="left")
+    for column in ("name", "here", "MB", "licence", "what"):
+        table.add_column(column, justify="right" if column == "MB" else "left")
+    for name, known in sorted(registry().items()):
+        here = any(path_of(file).is_file() for file in known.files)
+        table.add_row(name, "yes" if here else "-", f"{known.size_mb:g}", known.licence, known.what)
+    print_rich([table])
+    return 0
+
+
+def _check(names: Sequence[str]) -> int:
+    from facesr_bench.weights.loading import check_file, locate
+
+    chosen = [entry(name) for name in names] or [e for _, e in sorted(registry().items())]
+    bad = 0
+    for known in chosen:
+        try:
+            file = locate(known.name)
+            check_file(file.path, known.layout)
+        except MissingRequirement as error:
+            print(f"missing  {known.name}" + (f": {error}" if names else ""))
+            bad += bool(names)
+        except FaceSRError as error:
+            print(f"BAD      {known.name}: {error}")
+            bad += 1
+        else:
+            print(f"ok       {known.name}  {file.path.name}  sha256 {file.sha256}")
+    return 1 if bad else 0
+
+
+def _import(files: Sequence[Path], name: str | None) -> int:
+    from facesr_bench.weights.importing import import_file
+
+    failed = 0
+    for source in files:
+        try:
+            done = import_file(source, name)
+        except FaceSRError as error:
+            report(error)
+            failed += 1
+            continue
+        print(f"{done.entry.name}: {done.path} (sha256 {done.sha256})")
+        if done.pinned:
+            print(
+                "  Nobody publishes a hash of this file; the one above is recorded, and another file "
+                "under this name will be refused from now on."
+            )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FaceSRError as error:
+        sys.exit(report(error))

@@ -1,0 +1,115 @@
+"""The folder weights lie in, and the pins of files whose hash nobody publishes."""
+
+import hashlib
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from facesr_bench.cache import cache_dir
+from facesr_bench.errors import MissingRequirement, WeightsError
+from facesr_bench.weights.registry import Entry, KnownFile
+
+
+def weights_dir() -> Path:
+    """``FACESR_WEIGHTS``, or ``weights/`` in the cache folder; not created here."""
+    chosen = os.environ.get("FACESR_WEIGHTS")
+    return Path(chosen).expanduser() if chosen else cache_dir() / "weights"
+
+
+def path_of(known: KnownFile) -> Path:
+    """Where a file lies once imported."""
+    return weights_dir() / known.file
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, computed once per process while the file stays the same.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        facts = path.stat()
+        return _file_hash(str(path), facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"The weight file {path} cannot be read ({error}).") from error
+
+
+@lru_cache(maxsize=64)
+def _file_hash(path: str, size: int, modified: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def expected_hash(known: KnownFile) -> str | None:
+    """The published hash or its beginning, else the pin recorded at the first import."""
+    return known.sha256 if known.sha256 is not None else read_pins().get(known.file)
+
+
+def read_pins() -> dict[str, str]:
+    """File name to sha256, as recorded on this machine.
+
+    Raises:
+        WeightsError: the file of pins is damaged.
+    """
+    path = weights_dir() / "pins.json"
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in content.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{path} is damaged ({error}); delete it and import the files again."
+        ) from error
+
+
+def record_pin(known: KnownFile, digest: str) -> None:
+    """Remember the hash of a file nobody published one for."""
+    from facesr_bench.images import write_atomically
+
+    pins = read_pins() | {known.file: digest}
+    text = json.dumps(pins, indent=2, sort_keys=True)
+    write_atomically(weights_dir() / "pins.json", text.encode())
+
+
+def find(entry: Entry) -> tuple[KnownFile, Path]:
+    """The file of an entry that is there, its hash verified.
+
+    Raises:
+        MissingRequirement: none is there; the sentence gives the command.
+        WeightsError: a file is there but is not the registered one.
+    """
+    for known in entry.files:
+        path = path_of(known)
+        if path.is_file():
+            verify(known, path)
+            return known, path
+    names = " or ".join(
+        known.file + (f" (sha256 {known.sha256[:8]}...)" if known.sha256 else "")
+        for known in entry.files
+    )
+    raise MissingRequirement(
+        f"weights {entry.name!r} are missing ({entry.what}; {entry.size_mb:g} MB; {entry.licence}): "
+        f"get {names} from {entry.url}, then: facesr-bench weights import FILE --as {entry.name}"
+    )
+
+
+def verify(known: KnownFile, path: Path) -> str:
+    """The sha256 of a file that must be the registered one.
+
+    Raises:
+        WeightsError: it is another file, or one without a published hash that was never imported.
+    """
+    digest, expected = file_hash(path), expected_hash(known)
+    if expected is None:
+        raise WeightsError(
+            f"{path} was put there by hand and nobody publishes its hash; import it once, so that the "
+            f"hash is recorded: facesr-bench weights import {path}"
+        )
+    if not digest.startswith(expected):
+        raise WeightsError(
+            f"{path} is not the registered file: its sha256 is {digest}, expected {expected}. Delete "
+            "it and import the right one."
+        )
+    return digest

@@ -1,0 +1,150 @@
+"""Which third-party weights are known: one YAML file each in ``conf/weights/``.
+
+No file is ever fetched or opened under a name that is not registered. A plug-in registers its own by
+a YAML in ``conf/weights/`` of a folder given with ``--config-dir``, or named in ``FACESR_CONF``.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from facesr_bench.errors import ConfigError
+
+Kind = Literal["torch", "safetensors", "npz", "mat", "onnx", "h5", "binary"]
+
+CONF_VARIABLE = "FACESR_CONF"
+"""Further configuration folders, separated like a PATH; set from ``--config-dir``."""
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """One file that serves.
+
+    Attributes:
+        file: the official file name.
+        sha256: the whole hash, its published beginning, or None where none is published: then the
+            first import records it.
+    """
+
+    file: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a file must hold.
+
+    Attributes:
+        kind: how it is opened.
+        inside: keys to descend into before the tensors come (``["net_state_dict"]``).
+        count: number of arrays, without ``num_batches_tracked``; None where it may vary.
+        shapes: some arrays that must be there, with their shape.
+    """
+
+    kind: Kind
+    inside: tuple[str, ...] = ()
+    count: int | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One set of weights.
+
+    Attributes:
+        name: what metrics and methods ask for.
+        what: one line.
+        files: any one of them serves, the first that is there; in order of preference.
+        layout: shared by all of them.
+        url: where a person gets it.
+        licence: of the file.
+        size_mb: of the first file.
+    """
+
+    name: str
+    what: str
+    files: tuple[KnownFile, ...]
+    layout: Layout
+    url: str
+    licence: str
+    size_mb: float
+
+
+def registry() -> dict[str, Entry]:
+    """Every known entry by name; a user's folder may replace one of ours.
+
+    Raises:
+        ConfigError: a YAML file that is no entry.
+    """
+    return _registry(os.environ.get(CONF_VARIABLE, ""))
+
+
+@cache
+def _registry(further: str) -> dict[str, Entry]:
+    roots = [_own_conf(), *(Path(p) for p in further.split(os.pathsep) if p)]
+    entries = {}
+    for root in roots:
+        for path in sorted((root / "weights").glob("*.yaml")):
+            entry = _read(path)
+            entries[entry.name] = entry
+    return entries
+
+
+def entry(name: str) -> Entry:
+    """One entry.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    known = registry()
+    if name not in known:
+        raise ConfigError(
+            f"There are no weights called {name!r}; known are {', '.join(sorted(known))}."
+        )
+    return known[name]
+
+
+def _own_conf() -> Path:
+    from importlib.resources import files
+
+    return Path(str(files("facesr_bench.conf")))
+
+
+def _read(path: Path) -> Entry:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _entry(path.stem, content)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} is not an entry of the weights registry ({type(error).__name__}: {error}); see "
+            "the files in conf/weights/ for the form."
+        ) from error
+
+
+def _entry(name: str, content: Mapping[str, Any]) -> Entry:
+    layout = content["layout"]
+    shapes: Mapping[str, Sequence[int]] = layout.get("shapes", {})
+    return Entry(
+        name=name,
+        what=str(content["what"]),
+        files=tuple(
+            KnownFile(
+                str(item["file"]), None if item.get("sha256") is None else str(item["sha256"])
+            )
+            for item in content["files"]
+        ),
+        layout=Layout(
+            kind=layout["kind"],
+            inside=tuple(layout.get("inside", ())),
+            count=layout.get("count"),
+            shapes={key: tuple(shape) for key, shape in shapes.items()},
+        ),
+        url=str(content["url"]),
+        licence=str(content["licence"]),
+        size_mb=float(content["size_mb"]),
+    )
