@@ -58,11 +58,10 @@ def _recognise(source: Path, digest: str, name: str | None) -> tuple[Entry, Know
         expected = expected_hash(known)
         if expected is not None and digest.startswith(expected):
             return found, known
-    unpinned = [(f, k) for f, k in pairs if expected_hash(k) is None]
-    if name is None:
-        unpinned = [(f, k) for f, k in unpinned if k.file == source.name]
-    if unpinned:
-        return unpinned[0]
+    for found, known in pairs:
+        told = known.file == source.name or (name is not None and len(found.files) == 1)
+        if told and expected_hash(known) is None:
+            return found, known
     if name is None:
         raise WeightsError(
             f"{source} (sha256 {digest}) is none of the registered files. Say which weights it is "
