@@ -7,6 +7,7 @@ from typing import Literal
 
 from facesr_bench.data import FaceData, Role
 from facesr_bench.errors import ConfigError, DataError
+from facesr_bench.facts import FactsTable, read_facts
 from facesr_bench.images import Size
 from facesr_bench.resize import KERNELS, Kernel
 
@@ -30,8 +31,7 @@ class Folder(FaceData):
 
     Which split an image belongs to: what ``split_file`` says (see :mod:`.split_file`); else the
     sub-folder train/, val/ or test/ it lies in (keys are then relative to that sub-folder); with
-    neither, everything is test, and that is logged. A ``manifest.csv`` (file, identity, lx0 ...) is
-    not read yet: identity and landmarks are unknown.
+    neither, everything is test, and that is logged.
 
     Args:
         root: HR images.
@@ -44,6 +44,8 @@ class Folder(FaceData):
         resize: "refuse" images of another size, or the operator of Pillow that resizes them
             ("bicubic", "box" ...) where the shape is right to 5 %; HR is never enlarged.
         split_file: CSV, TXT or JSON.
+        facts_file: CSV of who each image shows and of five landmarks (see
+            :mod:`facesr_bench.facts`); both are unknown without it.
         on_error: "raise" one error naming all unusable files (damaged, odd-sized, without partner),
             or "skip" them with a warning that counts them.
         recursive: whether sub-folders are searched.
@@ -66,6 +68,7 @@ class Folder(FaceData):
         factor: int | None = None,
         resize: Literal["refuse"] | Kernel = "refuse",
         split_file: str | Path | None = None,
+        facts_file: str | Path | None = None,
         on_error: OnError = "raise",
         recursive: bool = True,
     ) -> None:
@@ -86,6 +89,9 @@ class Folder(FaceData):
         self._splits: dict[Role, FolderSplit | None] = {}
         self._split_file = None if split_file is None else Path(split_file).expanduser()
         self._assigned = None if self._split_file is None else read_split_file(self._split_file)
+        self._facts = FactsTable({})
+        if facts_file is not None:
+            self._facts = read_facts(Path(facts_file).expanduser(), "data.facts_file")
         named = {"data.root": root, "data.lr_root": lr_root, "data.train_lr_root": train_lr_root}
         self._roots = {
             option: check_folder(Path(folder).expanduser(), option)
@@ -133,7 +139,7 @@ class Folder(FaceData):
         sides = [f"{side.option}={side.folder}" for side in (hr, lr) if side is not None]
         name = f"the {role} split of {' and '.join(sides)}"
         items, problems = pair(hr, lr)
-        split = FolderSplit(name, items, problems, self._rules)
+        split = FolderSplit(name, items, problems, self._rules, self._facts)
         self._check_factor(name, split)
         kinds = [kind for kind, side in (("HR", hr), ("LR", lr)) if side is not None]
         log.info("%d samples in %s (%s).", len(split), name, " and ".join(kinds))

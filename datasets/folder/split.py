@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from facesr_bench.data import FaceDataset, Sample, check_keys
 from facesr_bench.degradations.resizing import pillow_resize
 from facesr_bench.errors import DataError
+from facesr_bench.facts import FactsTable
 from facesr_bench.images import Size, UInt8Image, read_rgb
 from facesr_bench.resize import Kernel
 
@@ -47,13 +50,19 @@ class FolderSplit(FaceDataset):
         items: the files, in key order.
         problems: files already known to be unusable, with the reason.
         rules: sizes and what to do about unusable files.
+        facts: who the images show, and landmarks in the pixels of the HR files.
 
     Raises:
         DataError: unusable files under ``on_error="raise"``, no file left, or keys that clash.
     """
 
     def __init__(
-        self, name: str, items: Sequence[Item], problems: dict[Path, str], rules: Rules
+        self,
+        name: str,
+        items: Sequence[Item],
+        problems: dict[Path, str],
+        rules: Rules,
+        facts: FactsTable | None = None,
     ) -> None:
         headers, damaged = read_headers(path for item in items for path in item.paths)
         problems = {**problems, **damaged}
@@ -77,6 +86,11 @@ class FolderSplit(FaceDataset):
         self.keys = [item.key for item in self._items]
         check_keys(self.keys)
         self._operator = rules.operator
+        self._facts = FactsTable({}) if facts is None else facts
+        self._sizes = {
+            item.hr: headers[item.hr].size for item in self._items if item.hr is not None
+        }
+        self._say_facts(name)
         self._say_alpha(name, headers)
 
     def __getitem__(self, index: int) -> Sample:
@@ -87,7 +101,14 @@ class FolderSplit(FaceDataset):
         """
         item = self._items[index]
         hr, lr = self._read(item.hr, self.hr_size), self._read(item.lr, self.lr_size)
-        return Sample(item.key, hr=hr, lr=lr)
+        facts = self._facts.get(item.key)
+        landmarks = facts.landmarks
+        if landmarks is not None and item.hr is not None and hr is not None:
+            height, width = self._sizes[item.hr]
+            # Pixel centres stay pixel centres when the image is resized.
+            scale = np.array([hr.shape[1] / width, hr.shape[0] / height], dtype=np.float32)
+            landmarks = (landmarks + 0.5) * scale - 0.5
+        return Sample(item.key, hr=hr, lr=lr, identity=facts.identity, landmarks=landmarks)
 
     def _read(self, path: Path | None, wanted: Size | None) -> UInt8Image | None:
         if path is None:
@@ -102,6 +123,17 @@ class FolderSplit(FaceDataset):
                 "Leave the images alone while a run reads them."
             )
         return pillow_resize(image, wanted, self._operator)
+
+    def _say_facts(self, name: str) -> None:
+        if not len(self._facts):
+            return
+        found = [self._facts.get(key) for key in self.keys]
+        people = sum(facts.identity is not None for facts in found)
+        points = sum(facts.landmarks is not None for facts in found)
+        log.info(
+            "Of %d images in %s, %d have a name and %d landmarks.",
+            len(self.keys), name, people, points,
+        )  # fmt: skip
 
     def _say_alpha(self, name: str, headers: dict[Path, Header]) -> None:
         paths = [path for item in self._items for path in item.paths if headers[path].alpha]

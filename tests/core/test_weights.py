@@ -1,4 +1,4 @@
-"""The door to weights: nothing is opened before it was recognised, and nothing that runs code at all."""
+"""The door to weights: nothing is opened before it was recognised, and nothing that runs code."""
 
 import os
 import pickle
@@ -75,7 +75,7 @@ def test_what_is_missing_is_a_sentence_with_the_command(toy):
         "import FILE --as toy",
     ):
         assert part in str(caught.value)
-    with pytest.raises(ConfigError, match="no weights called 'tyo'; known are .*toy"):
+    with pytest.raises(ConfigError, match=r"no weights called 'tyo'; known are .*toy"):
         locate("tyo")
 
 
@@ -98,9 +98,9 @@ def test_half_precision_files_serve_and_come_out_as_float32(toy):
 
 def test_another_file_is_refused_before_it_is_opened(toy):
     path = toy.save("toy-official.pth", {"net": STATE})
-    toy.register("0" * 64)
+    toy.register("0" * 64, "1" * 64)
     for name in ("toy", None):
-        with pytest.raises(WeightsError, match="not toy|none of the registered"):
+        with pytest.raises(WeightsError, match=r"not toy|none of the registered"):
             import_file(path, name)
     assert not weights_dir().exists()
     weights_dir().mkdir()

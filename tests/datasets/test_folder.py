@@ -243,3 +243,44 @@ def test_config_passes_on_every_argument(tmp_path):
 
     arguments = set(inspect.signature(Folder).parameters)
     assert set(config.data.source) - {"_target_"} == arguments
+
+
+FACTS = "key,identity,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4,more\n"
+
+
+def test_facts_name_people_and_give_landmarks_in_the_pixels_served(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    root = fill(tmp_path / "hr", "a/1.png", "2.jpg", "3.png", side=32)
+    facts = tmp_path / "facts.csv"
+    facts.write_text(FACTS + "a/1,ann,0,0,31,0,15.5,15.5,0,31,31,31,x\n2.jpg,,,,,,,,,,,,\n")
+    split = Folder(root=root, facts_file=facts, hr_size=16, resize="box").split("test")
+    two, three, one = (split[i] for i in range(3))
+    assert (one.key, one.identity) == ("a/1.png", "ann")
+    # Centres: (0 + .5) / 2 - .5; the centre of the image stays its centre.
+    np.testing.assert_allclose(one.landmarks[[0, 2, 4], 0], [-0.25, 7.5, 15.25])
+    assert two.identity is None and two.landmarks is None and three.landmarks is None
+    assert "Of 3 images" in caplog.text and "1 have a name and 1 landmarks" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (FACTS, "names no images"),
+        ("key,sex\na,f\n", "must name the column 'key' and"),
+        ("key,x0,y0\na,1,2\n", "lacks the landmark columns x1, y1"),
+        (FACTS + "a,ann,1,2,3,4,5,6,7,8,9,,\n", "line 2: the ten landmark columns"),
+        (FACTS + "a,ann,1,2,3,4,5,6,7,8,9,nan,\n", "line 2: a landmark is not a finite"),
+        ("key,identity\na,b\na,c\n", "line 3: the key 'a' was already given"),
+        ("key,identity\n,b\n", "line 2: the key is empty"),
+    ],
+)
+def test_bad_facts_are_refused_in_a_sentence(tmp_path, text, sentence):
+    path = tmp_path / "facts.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        Folder(root=fill(tmp_path / "hr", "a.png"), facts_file=path)
+
+
+def test_missing_facts(tmp_path):
+    with pytest.raises(DataError, match=r"data.facts_file=.*nope.csv does not exist"):
+        Folder(root=fill(tmp_path / "hr", "a.png"), facts_file=tmp_path / "nope.csv")
