@@ -17,7 +17,11 @@ from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image
 from facesr_bench.metrics.base import FaceMetric, Need, ScoreBatch, pixels
 from facesr_bench.metrics.intervals import Intervals
-from facesr_bench.metrics.swd_distance import sliced_distance, sliced_jackknife
+from facesr_bench.metrics.swd_distance import (
+    JACKKNIFE_DIRECTIONS,
+    sliced_distances,
+    sliced_jackknife,
+)
 from facesr_bench.metrics.swd_patches import (
     DIMENSIONS,
     draw_patches,
@@ -76,6 +80,7 @@ class SWD(FaceMetric):
             "seed": self.seed,
             "patches": f"{PATCHES_PER_IMAGE} of 7x7 per image and level",
             "directions": DIRECTIONS,
+            "jackknife_directions": JACKKNIFE_DIRECTIONS,
             "smallest": self.smallest,
             "max_images": self.max_images,
             "scale": 1000,
@@ -131,15 +136,15 @@ class SWD(FaceMetric):
         """Value, floor and leave-one-group-out values of one level, the only one in memory."""
         rng = numpy_rng(self.seed, "swd/directions", side)
         directions = unit_directions(rng.standard_normal((DIMENSIONS, DIRECTIONS)))
-        reference = self._cloud("ref", side, keys)
-        floor = sliced_distance(self._cloud("floor", side, keys), reference, directions)
-        sr = self._cloud("sr", side, keys)
+        sr, reference = self._cloud("sr", side, keys), self._cloud("ref", side, keys)
+        floor_cloud = self._cloud("floor", side, keys)
+        value, floor = sliced_distances([sr, floor_cloud], reference, directions)
         if labels.max() < 1:  # one image, or values wanted without intervals
-            return sliced_distance(sr, reference, directions), floor, np.empty(0)
-        value, replicates = sliced_jackknife(
-            sr, reference, directions, labels, threads=torch.get_num_threads()
-        )
-        return value, floor, replicates
+            return value, floor, np.empty(0)
+        few = directions[:, :JACKKNIFE_DIRECTIONS]
+        threads = torch.get_num_threads()
+        near, replicates = sliced_jackknife(sr, reference, few, labels, threads)
+        return value, floor, replicates + (value - near)  # centred where all directions put it
 
     def _cloud(self, table: str, side: int, keys: list[str]) -> NDArray[np.float32]:
         return normalise(self._tables[f"{table}/{side}"].take(keys).reshape(-1, DIMENSIONS))
@@ -158,5 +163,6 @@ class SWD(FaceMetric):
             n=number,
             settings=self.settings(),
             floor=floor,
+            replicates=tuple(replicates.tolist()) or None,
         )
         return distance.within(intervals.jackknife(value, replicates))
