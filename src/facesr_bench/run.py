@@ -157,7 +157,8 @@ def _test(
     inputs = next(iter(data.test_loader()))["lr"].to(device)
     cost = measure_cost(method.to(device), to_float(inputs))
     write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))
-    write_per_image(output_dir / "per_image.csv", scores.per_image)
+    people = dict(zip(test_set.keys, test_set.identities, strict=True))
+    write_per_image(output_dir / "per_image.csv", scores.per_image, people)
     outcome = Outcome(method, data, scores, cost, weights, fitted, store.hash(test_set.keys))
     record = make_record(settings, outcome, device.type, began[0], time.perf_counter() - began[1])
     for key, reason in {**scores.skipped, **scores.failed}.items():

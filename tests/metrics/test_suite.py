@@ -169,7 +169,8 @@ def test_per_image_table_keeps_every_bit(tmp_path):
     table = {"psnr_rgb": {"b/1,2.png": 0.1 + 0.2, "a.png": 31.5}, "niqe": {"a.png": float("nan")}}
     write_per_image(tmp_path / "per_image.csv", table)
     lines = (tmp_path / "per_image.csv").read_text().splitlines()
-    assert lines == ["key,psnr_rgb,niqe", "a.png,31.5,nan", '"b/1,2.png",0.30000000000000004,']
+    assert lines[0] == "key,identity,psnr_rgb,niqe"
+    assert lines[1:] == ["a.png,,31.5,nan", '"b/1,2.png",,0.30000000000000004,']
     again = read_per_image(tmp_path / "per_image.csv")
     assert again["psnr_rgb"] == table["psnr_rgb"] and np.isnan(again["niqe"]["a.png"])
     (tmp_path / "other.csv").write_text("name,psnr\n")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,39 +42,62 @@ class Scores:
         }
 
 
-def write_per_image(path: Path, per_image: PerImage) -> None:
+def write_per_image(
+    path: Path, per_image: PerImage, identities: Mapping[str, str | None] | None = None
+) -> None:
     """Write ``per_image.csv``: a row per image in key order, a column per metric.
 
     Numbers are written so that reading gives the same bits; where an image has no value for a
-    metric its cell is empty.
+    metric its cell is empty. The column ``identity`` says who an image shows, so that two runs can be
+    compared later by resampling people.
     """
-    keys = sorted({key for column in per_image.values() for key in column})
+    people = identities or {}
+    keys = sorted({key for column in per_image.values() for key in column} | people.keys())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["key", *per_image])
+    writer.writerow(["key", "identity", *per_image])
     for key in keys:
         cells = (column.get(key) for column in per_image.values())
-        writer.writerow([key, *("" if cell is None else repr(cell) for cell in cells)])
+        numbers = ("" if cell is None else repr(float(cell)) for cell in cells)
+        writer.writerow([key, people.get(key) or "", *numbers])
     write_atomically(path, text.getvalue().encode())
 
 
 def read_per_image(path: Path) -> PerImage:
-    """Read what :func:`write_per_image` wrote.
+    """Read the numbers :func:`write_per_image` wrote.
 
     Raises:
         DataError: the file is missing or is not such a table.
     """
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The per-image table {path} cannot be read ({error}).") from error
-    if not rows or rows[0][:1] != ["key"]:
-        raise DataError(f"{path} is not a per-image table: its first column must be 'key'.")
-    names = rows[0][1:]
+    names, rows = _read_table(path)
     try:
         return {
-            name: {row[0]: float(row[column]) for row in rows[1:] if row[column]}
-            for column, name in enumerate(names, start=1)
+            name: {row[0]: float(row[column]) for row in rows if row[column]}
+            for column, name in enumerate(names)
+            if name not in ("key", "identity")
         }
     except (ValueError, IndexError) as error:
         raise DataError(f"The per-image table {path} is damaged ({error}).") from error
+
+
+def read_identities(path: Path) -> dict[str, str]:
+    """Who each image shows, where that is known.
+
+    Raises:
+        DataError: as :func:`read_per_image`.
+    """
+    names, rows = _read_table(path)
+    if "identity" not in names:
+        return {}
+    column = names.index("identity")
+    return {row[0]: row[column] for row in rows if len(row) > column and row[column]}
+
+
+def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The per-image table {path} cannot be read ({error}).") from error
+    if not rows or rows[0][:1] != ["key"]:
+        raise DataError(f"{path} is not a per-image table: its first column must be 'key'.")
+    return rows[0], rows[1:]
