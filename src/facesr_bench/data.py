@@ -35,6 +35,9 @@ class Sample:
         landmarks: float32 (5, 2), x and y in HR pixels: the eye on the viewer's left, the other eye,
             nose tip, mouth corner on the viewer's left, the other corner.
         domain: where the image comes from, for adaptation protocols.
+        border: uint8, the photo around the HR crop and the crop itself, at a resolution of its own, for
+            degradations that rotate or shift; None where there is none.
+        border_size: pixels of ``border`` beyond the crop: top, right, bottom, left.
     """
 
     key: str
@@ -44,6 +47,8 @@ class Sample:
     attributes: Mapping[str, float] = field(default_factory=dict)
     landmarks: NDArray[np.float32] | None = None
     domain: str | None = None
+    border: UInt8Image | None = None
+    border_size: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def __post_init__(self) -> None:
         if self.hr is None and self.lr is None:
@@ -51,9 +56,15 @@ class Sample:
 
 
 class FaceDataset(Dataset[Sample], ABC):
-    """One split: a map-style data set whose keys are known without opening an image."""
+    """One split: a map-style data set whose keys are known without opening an image.
+
+    Attributes:
+        keys: of its samples, in their order.
+        cheap: whether a sample costs no decoding, so that nothing is gained by keeping it in memory.
+    """
 
     keys: Sequence[str]
+    cheap: bool = False
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample: ...

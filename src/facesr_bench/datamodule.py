@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
 import pytorch_lightning as pl
@@ -15,7 +15,7 @@ from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.images import to_float
 from facesr_bench.method import Method
 from facesr_bench.protocol import TestSet, freeze_test_set
-from facesr_bench.stream import StreamSampler, TrainingStream
+from facesr_bench.stream import StreamSampler, TrainingStream, degradation_rng
 
 MEMORY_LIMIT = 1 << 30
 """A training split whose pixels need fewer bytes than this is decoded once and kept."""
@@ -60,6 +60,8 @@ class FaceSRDataModule(pl.LightningDataModule):
         protocol_seed: seed of everything that is fixed with the protocol (not the run's seed).
         test_batch_size: images super-resolved at once in the test stage.
         num_workers: processes that load training data; None chooses (0 when all fits in memory).
+        degrade_on: where training LR is made: "workers", or "device" for degradations that have such a
+            version (kornia; other pixels, the same distribution). Test LR never depends on it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class FaceSRDataModule(pl.LightningDataModule):
         protocol_seed: int = 2020,
         test_batch_size: int = 32,
         num_workers: int | None = None,
+        degrade_on: Literal["workers", "device"] = "workers",
     ) -> None:
         super().__init__()
         if hr_size % factor:
@@ -81,6 +84,14 @@ class FaceSRDataModule(pl.LightningDataModule):
             raise ConfigError(
                 f"The degradation reduces by {degradation.factor}, but the data by {factor}."
             )
+        if degrade_on not in ("workers", "device"):
+            raise ConfigError(f"data.degrade_on={degrade_on} is not one of workers, device.")
+        if degrade_on == "device" and type(degradation).on_device is Degradation.on_device:
+            raise ConfigError(
+                f"{type(degradation).__name__} has no version on the device; leave "
+                "data.degrade_on=workers."
+            )
+        self.degrade_on = degrade_on
         self.name: str = name
         self.version = version
         self.source, self.degradation = source, degradation
@@ -159,6 +170,7 @@ class FaceSRDataModule(pl.LightningDataModule):
             self.protocol_seed,
             self.hr_size,
             self.lr_size,
+            lr_on_device=self.degrade_on == "device",
         )
 
     def test_loader(self, rank: int = 0, world_size: int = 1) -> DataLoader[Any]:
@@ -168,9 +180,14 @@ class FaceSRDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """uint8 crosses the bus, float32 in [0, 1] reaches the method."""
-        return {
+        floats = {
             key: to_float(value) if key in ("hr", "lr") else value for key, value in batch.items()
         }
+        if "lr" not in floats:
+            seed = self._method().context.seed
+            rngs = [degradation_rng(seed, int(position)) for position in floats.pop("position")]
+            floats["lr"] = self.degradation.on_device(floats["hr"], rngs)
+        return floats
 
     def _workers(self) -> int:
         if self._num_workers is not None:

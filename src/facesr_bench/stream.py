@@ -50,6 +50,7 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         seed: the run's seed.
         protocol_seed: the seed of LR that is fixed with the protocol.
         hr_size, lr_size: sides in pixels, checked on every image.
+        lr_on_device: leave LR that has to be degraded to the device; batches then carry "position".
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         protocol_seed: int,
         hr_size: int,
         lr_size: int,
+        lr_on_device: bool = False,
     ) -> None:
+        self._lr_on_device = lr_on_device
         self._train, self._degradation = train, degradation
         self._wild = train_lr if pairing == "unpaired" else None
         self._paired = pairing == "paired"
@@ -76,8 +79,10 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         sample = self._train[self._order[position]]
         hr = self._sized(sample.hr, self._hr_size, sample.key, "HR")
+        if self._lr_on_device and self._paired and sample.lr is None:
+            return {"hr": torch.from_numpy(hr), "position": torch.tensor(position)}
         if self._paired:
-            lr = sample.lr if sample.lr is not None else self._degrade(hr, position)
+            lr = sample.lr if sample.lr is not None else self._degrade(sample, position)
         else:
             lr = self._independent_lr(position)
         lr = self._sized(lr, self._lr_size, sample.key, "LR")
@@ -88,7 +93,8 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
             sample = self._train[self._other_order[position]]
             if sample.lr is not None:
                 return sample.lr
-            return self._degrade(self._sized(sample.hr, self._hr_size, sample.key, "HR"), position)
+            self._sized(sample.hr, self._hr_size, sample.key, "HR")
+            return self._degrade(sample, position)
         index = self._other_order[position]
         if index not in self._wild_lr:
             sample = self._wild[index]
@@ -96,8 +102,8 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
             self._wild_lr[index] = lr
         return self._wild_lr[index]
 
-    def _degrade(self, hr: UInt8Image, position: int) -> UInt8Image:
-        return self._degradation(hr, numpy_rng(self._seed, "train-degradation", position))
+    def _degrade(self, sample: Sample, position: int) -> UInt8Image:
+        return self._degradation.degrade(sample, degradation_rng(self._seed, position))
 
     @staticmethod
     def _sized(image: UInt8Image | None, side: int, key: str, what: str) -> UInt8Image:
@@ -109,13 +115,16 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         return np.ascontiguousarray(image)
 
 
+def degradation_rng(seed: int, position: int) -> np.random.Generator:
+    """What the LR of one position of the stream is drawn from, on a worker or on the device."""
+    return numpy_rng(seed, "train-degradation", position)
+
+
 def fixed_lr(sample: Sample, degradation: Degradation, protocol_seed: int, role: str) -> UInt8Image:
     """The LR of a sample as its protocol fixes it: the owner's, or made from (seed, role, key)."""
     if sample.lr is not None:
         return sample.lr
-    if sample.hr is None:  # Sample refuses to exist without either
-        raise DataError(f"The sample {sample.key!r} has no image.")
-    return degradation(sample.hr, numpy_rng(protocol_seed, role, sample.key))
+    return degradation.degrade(sample, numpy_rng(protocol_seed, role, sample.key))
 
 
 class StreamSampler(Sampler[list[int]]):

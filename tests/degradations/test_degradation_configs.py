@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -16,7 +17,8 @@ CONF = Path(__file__).parents[2] / "conf" / "degradation"
 @pytest.mark.parametrize("factor", [2, 8])
 def test_builds_and_runs(name, factor):
     config = OmegaConf.create({"data": {"factor": factor}})
-    config.data.degradation = OmegaConf.load(CONF / f"{name}.yaml")
+    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+        config.data.degradation = compose(f"degradation/{name}").degradation
     degrade: Degradation = instantiate(config.data.degradation)
     lr = degrade(np.zeros((32, 48, 3), np.uint8), np.random.default_rng(0))
     assert lr.shape == (32 // factor, 48 // factor, 3)
@@ -27,13 +29,16 @@ def test_builds_and_runs(name, factor):
     )
 
 
-def test_there_are_the_four_that_protocols_name():
-    expected = {"bicubic", "bilinear", "complex", "wild"}
+def test_there_are_all_that_protocols_name():
+    expected = {
+        "area", "bicubic", "bicubic_matlab", "bicubic_pulse", "bilinear", "dap_unaligned",
+        "pan_online", "scgan_complex", "scgan_simple", "wild",
+    }  # fmt: skip
     assert expected <= {path.stem for path in CONF.glob("*.yaml")}
 
 
 def test_complex_is_the_papers_and_wild_is_milder():
-    complex_, wild = (OmegaConf.load(CONF / f"{name}.yaml") for name in ("complex", "wild"))
+    complex_, wild = (OmegaConf.load(CONF / f"{name}.yaml") for name in ("scgan_complex", "wild"))
     assert (complex_.blur, complex_.noise, complex_.jpeg) == ([0.5, 8], [1, 25], [30, 95])
     assert complex_.exposure is None
     assert (wild.blur, wild.noise, wild.jpeg) == ([0.5, 3], [1, 15], [40, 95])

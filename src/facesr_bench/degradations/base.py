@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
+
+    from facesr_bench.data import Sample
 
 
 class Degradation(ABC):
@@ -26,6 +31,28 @@ class Degradation(ABC):
     @abstractmethod
     def __call__(self, hr: UInt8Image, rng: np.random.Generator) -> UInt8Image:
         """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3)."""
+
+    def degrade(self, sample: "Sample", rng: np.random.Generator) -> UInt8Image:
+        """LR of a sample; degradations that need more of it than HR override this.
+
+        Raises:
+            DataError: a sample without HR.
+        """
+        if sample.hr is None:
+            raise DataError(f"The sample {sample.key!r} has no HR image to degrade.")
+        return self(sample.hr, rng)
+
+    def on_device(self, hr: "Tensor", rngs: "Sequence[np.random.Generator]") -> "Tensor | None":
+        """LR of a training batch on its own device, float32 (B, 3, h, w) in [0, 1].
+
+        Args:
+            hr: float32 (B, 3, H, W) in [0, 1].
+            rngs: one generator for each image.
+
+        Returns:
+            None where there is no such version; the workers' is used then.
+        """
+        return None
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -1,0 +1,122 @@
+"""Degradation drawn anew for every training image: PAN's model for old and compressed photos.
+
+``x = JPEG((HR * k) reduced * b + n)``: aperture blur k, motion blur b, noise n (PAN, section 5.7).
+The paper gives no ranges; ours are in ``conf/degradation/pan_online.yaml``, each step applied to half
+of the images. The motion blur comes after the reduction, because its length is stated in LR pixels.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facesr_bench.degradations.arguments import check_factor, check_range, lr_size
+from facesr_bench.degradations.base import Degradation
+from facesr_bench.errors import ConfigError
+from facesr_bench.images import UInt8Image
+from facesr_bench.resize import KERNELS, Kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from facesr_bench.degradations.steps import Step
+
+
+class Online(Degradation):
+    """Random blur, reduction, motion blur, noise and JPEG, each applied with probability ``p``.
+
+    albumentations composes the steps and gets a fresh random state for every image, since its own
+    seeding repeats draws between workers, epochs and steps.
+
+    Args:
+        factor: HR side over LR side.
+        blur: range of the Gaussian's sigma in LR pixels (times the factor in HR pixels).
+        motion: range of the line's length in LR pixels, whole numbers.
+        noise: range of sigma on the 0..255 scale.
+        jpeg: range of the quality.
+        p: probability of each step but the reduction.
+        operator: kernel of the reduction, antialiased.
+
+    Raises:
+        ConfigError: naming the argument that cannot be.
+    """
+
+    def __init__(
+        self,
+        factor: int = 8,
+        *,
+        blur: Sequence[float] = (0.2, 3.0),
+        motion: Sequence[int] = (3, 15),
+        noise: Sequence[float] = (0.0, 15.0),
+        jpeg: Sequence[int] = (60, 100),
+        p: float = 0.5,
+        operator: Kernel = "bicubic",
+    ) -> None:
+        self.factor = check_factor(factor)
+        self.blur = check_range("blur", blur, 0.0, 100.0, open_low=True)
+        self.motion = _whole("motion", motion, 1, 99)
+        self.noise = check_range("noise", noise, 0.0, 255.0)
+        self.jpeg = _whole("jpeg", jpeg, 1, 100)
+        if not 0.0 <= p <= 1.0:
+            raise ConfigError(f"p={p} is a probability and must lie in [0, 1].")
+        if operator not in KERNELS:
+            raise ConfigError(f"operator={operator!r} is none of {', '.join(KERNELS)}.")
+        self.p, self.operator = float(p), operator
+        self._compose: Any = None
+
+    def steps(self) -> "list[Step]":
+        """The operators in order."""
+        from facesr_bench.degradations.steps import Blur, Jpeg, MotionBlur, Noise, Reduce
+
+        low, high = self.blur
+        return [
+            Blur((low * self.factor, high * self.factor), self.p),
+            Reduce(self.factor, self.operator),
+            MotionBlur(self.motion, self.p),
+            Noise(self.noise, self.p),
+            Jpeg(self.jpeg, self.p),
+        ]
+
+    def __call__(self, hr: UInt8Image, rng: np.random.Generator) -> UInt8Image:
+        """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3)."""
+        lr_size(hr, self.factor)
+        if self._compose is None:
+            import albumentations
+
+            self._compose = albumentations.Compose(self.steps(), seed=0)
+        # Not set_random_seed: it gives every step the same seed, and so all steps the same coin.
+        self._compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        values = self._compose(image=hr.astype(np.float64))["image"]
+        return np.asarray(np.rint(values.clip(0.0, 255.0)), dtype=np.uint8)
+
+    def on_device(self, hr: "Tensor", rngs: Sequence[np.random.Generator]) -> "Tensor":
+        """The same steps for a training batch on its device, by kornia."""
+        from facesr_bench.degradations.device import apply_steps
+
+        return apply_steps(self.steps(), hr, rngs)
+
+    def settings(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "kind": "online",
+            "factor": self.factor,
+            "blur_lr_pixels": list(self.blur),
+            "motion": list(self.motion),
+            "noise": list(self.noise),
+            "jpeg": list(self.jpeg),
+            "jpeg_subsampling": "4:2:0",
+            "p": self.p,
+            "operator": self.operator,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers build their own chain."""
+        return {**self.__dict__, "_compose": None}
+
+
+def _whole(name: str, value: Sequence[int], low: int, high: int) -> tuple[int, int]:
+    first, last = check_range(name, value, low, high)
+    if first != int(first) or last != int(last):
+        raise ConfigError(f"{name}=[{first:g}, {last:g}] must be whole numbers.")
+    return int(first), int(last)

@@ -1,0 +1,61 @@
+"""LR pixels of every degradation, to the byte: a protocol's numbers hang on them."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_method, instantiate
+from omegaconf import OmegaConf
+
+from facesr_bench.data import Sample
+from facesr_bench.images import hash_images
+from facesr_bench.stream import fixed_lr
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = {
+    "area": "130e50ce72f96923",
+    "bicubic": "877cda3019a60b47",
+    "bicubic_matlab": "af8b199d1c19ea9c",
+    "bicubic_pulse": "c45a551f3d8a4556",
+    "bilinear": "73827a8edb592a82",
+    "dap_unaligned": "a754a87ed57b2312",
+    "pan_online": "39d7c8241d513b16",
+    "scgan_complex": "dc21b16b6dfa7ced",
+    "scgan_simple": "73827a8edb592a82",
+    "wild": "dfae79fba3f6e763",
+}
+
+
+def faces():
+    """Eight of the shipped test faces: PNG files, so the same bytes everywhere."""
+    read = get_method("facesr_bench.datasets.synthface.split.read_archive")
+    split = read(ROOT / "datasets" / "synthface" / "tiny_test.zip", "studio")
+    return [Sample(key, hr=split[i].hr) for i, key in enumerate(list(split.keys)[:8])]
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return faces()
+
+
+def degradation(name, factor=4):
+    config = OmegaConf.create({"data": {"factor": factor}})
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config.data.degradation = compose(f"degradation/{name}").degradation
+    return instantiate(config.data.degradation)
+
+
+def digest(name, samples):
+    made = degradation(name)
+    return hash_images((s.key, fixed_lr(s, made, 2020, "lr")) for s in samples)
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "conf/degradation").glob("*.yaml")))
+def test_lr_pixels(name, samples):
+    assert digest(name, samples)[:16] == GOLDEN[name]
+
+
+def test_no_two_degradations_give_the_same_lr_but_the_alias():
+    assert GOLDEN["scgan_simple"] == GOLDEN["bilinear"]
+    others = [value for name, value in GOLDEN.items() if name != "scgan_simple"]
+    assert len(set(others)) == len(others)
