@@ -6,6 +6,7 @@ of the images. The motion blur comes after the reduction, because its length is 
 """
 
 import random
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class Online(Degradation):
         if operator not in KERNELS:
             raise ConfigError(f"operator={operator!r} is none of {', '.join(KERNELS)}.")
         self.p, self.operator = float(p), operator
-        self._compose: Any = None
+        self._of_thread = threading.local()  # a chain holds its random state, so threads cannot share
 
     def steps(self) -> "list[Step]":
         """The operators in order."""
@@ -81,13 +82,14 @@ class Online(Degradation):
     def __call__(self, hr: UInt8Image, rng: np.random.Generator) -> UInt8Image:
         """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3)."""
         lr_size(hr, self.factor)
-        if self._compose is None:
+        chain = getattr(self._of_thread, "chain", None)
+        if chain is None:
             import albumentations
 
-            self._compose = albumentations.Compose(self.steps(), seed=0)
+            chain = self._of_thread.chain = albumentations.Compose(self.steps(), seed=0)
         # Not set_random_seed: it gives every step the same seed, and so all steps the same coin.
-        self._compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-        values = self._compose(image=hr.astype(np.float64))["image"]
+        chain.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        values = chain(image=hr.astype(np.float64))["image"]
         return np.asarray(np.rint(values.clip(0.0, 255.0)), dtype=np.uint8)
 
     def on_device(self, hr: "Tensor", rngs: Sequence[np.random.Generator]) -> "Tensor":
@@ -112,7 +114,12 @@ class Online(Degradation):
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers build their own chain."""
-        return {**self.__dict__, "_compose": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_of_thread"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As built, without a chain."""
+        self.__dict__.update(state)
+        self._of_thread = threading.local()
 
 
 def _whole(name: str, value: Sequence[int], low: int, high: int) -> tuple[int, int]:
