@@ -1,0 +1,179 @@
+"""``lpips_alex``, ``lpips_vgg``, ``lpips_squeeze``: learned perceptual distance (Zhang et al. 2018).
+
+The network is the ``lpips`` package's own, version 0.1. Only its weights come another way: the
+backbone from a registered torchvision file, the heads from the wheel after their hash was checked.
+Left to itself the package would fetch the backbone from the network without a timeout, and open
+whatever lies under the official name.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facesr_bench.checkpoints import read_checkpoint
+from facesr_bench.errors import ConfigError, MissingRequirement, NotComputed, WeightsError
+from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch
+from facesr_bench.metrics.frozen import FrozenNetwork
+from facesr_bench.weights.loading import load_state, locate
+
+Backbone = Literal["alex", "vgg", "squeeze"]
+
+WEIGHTS: Mapping[str, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+"""Registered weights of each backbone."""
+
+HEADS: Mapping[str, str] = {
+    "alex": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+    "vgg": "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+    "squeeze": "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76",
+}
+"""sha256 of ``lpips/weights/v0.1/<backbone>.pth`` in the wheel of lpips 0.1.4."""
+
+_SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17}
+"""Short side in pixels below which a backbone's last pooling has nothing left to pool."""
+
+
+class LPIPS(PerImageMetric):
+    """LPIPS v0.1 between SR and HR at their own size; lower is better.
+
+    Args:
+        net: the backbone. Papers that name none mean "alex" when they measure; "vgg" is the usual
+            training loss, and measuring with it favours methods trained on it.
+
+    Raises:
+        ConfigError: no such backbone.
+        MissingRequirement: the package or the backbone's weights are missing.
+        WeightsError: weights that are not the registered ones, or heads that are not version 0.1's.
+    """
+
+    higher_is_better = False
+    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    needs: ClassVar[frozenset[Need]] = frozenset({"hr"})
+
+    def __init__(self, net: Backbone = "alex") -> None:
+        super().__init__()
+        if net not in WEIGHTS:
+            raise ConfigError(f"LPIPS has no backbone {net!r}; choose {', '.join(WEIGHTS)}.")
+        package = _package()
+        self.net = net
+        self.file = locate(WEIGHTS[net])
+        network = build(package, net, load_state(self.file), self.file.path)
+        self.distance = FrozenNetwork(network, prepare)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """``lpips_<backbone>``."""
+        return (f"lpips_{self.net}",)
+
+    def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
+        """Compare each SR image with its HR image.
+
+        Raises:
+            NotComputed: the images are too small for the backbone.
+        """
+        height, width = batch.sr.shape[2:]
+        smallest = _SMALLEST[self.net]
+        if min(height, width) < smallest:
+            raise NotComputed(
+                f"LPIPS-{self.net} needs images of at least {smallest}x{smallest} pixels, not "
+                f"{height}x{width}"
+            )
+        distances = self.distance(batch.sr, batch.require("hr"))
+        return {self.keys[0]: distances.reshape(-1).double().numpy()}
+
+    def settings(self) -> dict[str, Any]:
+        """Version, backbone and heads, range and size."""
+        return {
+            "network": f"lpips v0.1, {self.net}",
+            "heads_sha256": HEADS[self.net][:16],
+            **self.file.settings,
+            "colour": "rgb",
+            "range": "[-1, 1]",
+            "size": "own, no resize",
+            "images": "uint8, no border cropped",
+            "reduction": "mean of images",
+        }
+
+
+def prepare(images: Tensor) -> Tensor:
+    """From 0..255 to [-1, 1]; with [0, 1] the network answers too, but with other numbers."""
+    return images / 127.5 - 1.0
+
+
+def build(
+    package: ModuleType, net: Backbone, state: Mapping[str, Tensor], source: Path
+) -> nn.Module:
+    """The package's LPIPS v0.1 network with a backbone of ours.
+
+    Args:
+        package: ``lpips``.
+        net: which backbone.
+        state: torchvision's state dict of the whole classifier; its ``classifier`` part is not used.
+        source: where the state is from, for the message.
+
+    Returns:
+        Takes two (B, 3, H, W) in [-1, 1], returns (B, 1, 1, 1).
+
+    Raises:
+        WeightsError: tensors that are missing or of another shape.
+    """
+    # On the meta device nothing is drawn: neither the time for VGG's 138 million numbers is lost nor
+    # the state of the global random generator, on which training may depend.
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore", UserWarning)  # the package calls torchvision the old way
+        network = package.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    network.scaling_layer = package.lpips.ScalingLayer()  # its constants, on the CPU
+    loaded = dict(network.scaling_layer.state_dict(prefix="scaling_layer."))
+    heads = _heads(package, net)
+    for name, tensor in network.state_dict().items():
+        part, _, rest = name.partition(".")
+        if part == "net":  # net.slice3.5.weight is features.5.weight
+            loaded[name] = _fitting(state, f"features.{rest.partition('.')[2]}", tensor, source)
+        elif part == "lins":  # the same modules as lin0, lin1 ..., listed once more
+            number, _, inner = rest.partition(".")
+            loaded[name] = heads[f"lin{number}.{inner}"]
+        elif part.startswith("lin"):
+            loaded[name] = heads[name]
+    network.load_state_dict(loaded, strict=True, assign=True)
+    return network  # type: ignore[no-any-return]
+
+
+def _fitting(state: Mapping[str, Tensor], name: str, like: Tensor, source: Path) -> Tensor:
+    if name not in state or state[name].shape != like.shape:
+        found = f"of shape {tuple(state[name].shape)}" if name in state else "not there"
+        raise WeightsError(
+            f"{source} does not fit LPIPS: {name!r} should be of shape {tuple(like.shape)}, but is "
+            f"{found}."
+        )
+    return state[name]
+
+
+def _heads(package: ModuleType, net: Backbone) -> dict[str, Tensor]:
+    """The linear layers of version 0.1 from the wheel, once their hash is right."""
+    path = Path(str(package.__file__)).parent / "weights" / "v0.1" / f"{net}.pth"
+    try:
+        return read_checkpoint(path, HEADS[net])
+    except WeightsError as error:
+        raise WeightsError(
+            f"The installed lpips does not bring the heads of LPIPS v0.1 ({error}) Reinstall it: "
+            "pip install --force-reinstall --no-deps lpips==0.1.4"
+        ) from error
+
+
+def _package() -> ModuleType:
+    from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before torchvision)
+
+    try:
+        import lpips
+    except ImportError as error:
+        raise MissingRequirement(
+            f"the package lpips is missing ({error}): pip install lpips"
+        ) from error
+    return lpips  # type: ignore[no-any-return]

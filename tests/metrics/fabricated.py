@@ -1,0 +1,49 @@
+"""Weight files made up on the spot, registered as if they were the official ones.
+
+The shipped entry of ``conf/weights`` stays in force (layout, file name); only the hash is that of the
+fabricated file. So a fabricated file in a wrong layout is refused as a real one would be.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.weights.cache import file_hash
+
+SHIPPED = Path(__file__).parents[2] / "conf" / "weights"
+
+
+class FabricatedWeights:
+    """A weights folder and a configuration folder of one test."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.conf, self.folder = root / "conf" / "weights", root / "weights"
+        self.conf.mkdir(parents=True)
+        self.folder.mkdir()
+        monkeypatch.setenv("FACESR_CONF", str(root / "conf"))
+        monkeypatch.setenv("FACESR_WEIGHTS", str(self.folder))
+
+    def put(self, name: str, write: Callable[[Path], object]) -> Path:
+        """Write the first file of a shipped entry and register its hash."""
+        entry = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())
+        path = self.folder / entry["files"][0]["file"]
+        write(path)
+        entry["files"] = [{"file": path.name, "sha256": file_hash(path)}]
+        (self.conf / f"{name}.yaml").write_text(yaml.safe_dump(entry))
+        from facesr_bench.weights import registry
+
+        registry._registry.cache_clear()
+        return path
+
+
+def random_batch(number: int, size: int, seed: int = 0) -> ScoreBatch:
+    """HR noise images, and SR images that differ from them more and more."""
+    rng = torch.Generator().manual_seed(seed)
+    hr = torch.randint(0, 256, (number, 3, size, size), generator=rng, dtype=torch.uint8)
+    shift = torch.arange(number).view(-1, 1, 1, 1) * 40
+    sr = (hr.int() + shift).clamp(0, 255).to(torch.uint8)
+    return ScoreBatch([f"{i}.png" for i in range(number)], sr, hr, None, [None] * number)

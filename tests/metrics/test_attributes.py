@@ -1,0 +1,207 @@
+"""attribute_diff: its definition by hand-made classifiers, its own ResNet by a fabricated file."""
+
+import json
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models
+
+from facesr_bench.errors import ConfigError, MissingRequirement, NotComputed, WeightsError
+from facesr_bench.metrics.attributes import AttributeClassifier, AttributeDiff
+from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.metrics.building import build_measures
+from facesr_bench.metrics.frozen import FrozenNetwork
+from facesr_bench.metrics.intervals import Intervals
+from facesr_bench.nets.attribute_resnet import METADATA, resnet_attributes
+from metrics.fabricated import FabricatedWeights, random_batch
+from metrics.sharding import assert_shards_agree
+
+
+class Colours(AttributeClassifier):
+    """p(red) and p(green) are the mean of the channel over 255; blue images are no faces."""
+
+    name, attributes = "colours", ("red", "green")
+    error, group_error = {"red": 0.1, "green": 0.3}, {"male": 0.25}
+
+    def __init__(self):
+        super().__init__()
+        means = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.means = FrozenNetwork(means, lambda images: images / 255)
+
+    def forward(self, images):
+        means = self.means(images)
+        return torch.where(means[:, 2:] == 1, torch.nan, means[:, :2])
+
+    def settings(self):
+        return {"network": "channel means"}
+
+
+def uniform(colours):
+    """One uint8 image of each RGB colour."""
+    flat = torch.tensor(colours, dtype=torch.uint8).view(-1, 3, 1, 1)
+    return flat.expand(-1, 3, 4, 4).contiguous()
+
+
+def batch_of(sr, hr, attributes=None):
+    number = len(sr)
+    keys = [f"{i}.png" for i in range(number)]
+    return ScoreBatch(
+        keys, uniform(sr), uniform(hr), None, [None] * number, [None] * number, attributes or []
+    )
+
+
+SR = [(255, 0, 0), (51, 102, 0), (0, 0, 0), (204, 204, 0)]
+HR = [(255, 0, 0), (0, 0, 0), (255, 255, 0), (204, 0, 0)]
+BY_HAND = [0.0, (0.2 + 0.4) / 2, 1.0, (0.0 + 0.8) / 2]
+STORED = [{"male": 1.0}, {"male": 0.0}, {}, {"male": 0.7}]
+
+
+def test_is_the_mean_absolute_difference():
+    metric = AttributeDiff(Colours())
+    metric.update(batch_of(SR, HR))
+    value = metric.results(Intervals())["attribute_diff@colours"]
+    assert value.value == pytest.approx(np.mean(BY_HAND), abs=1e-6)
+    assert not value.higher_is_better and value.n == 4
+    column = metric.per_image()["attribute_diff@colours"]
+    assert list(column.values()) == pytest.approx(BY_HAND, abs=1e-6)
+    assert value.settings["classifier_error"] == pytest.approx(0.2)
+    assert value.settings["classifier_error_by_attribute"] == {"red": 0.1, "green": 0.3}
+
+
+def test_groups_split_by_what_is_stored():
+    metric = AttributeDiff(Colours(), groups=["male", "hat"])
+    assert metric.keys[1:3] == ("attribute_diff@colours/male", "attribute_diff@colours/not_male")
+    metric.update(batch_of(SR, HR, STORED))
+    values = metric.results(Intervals())
+    male, other = (values[key] for key in metric.keys[1:3])
+    assert (male.value, male.n) == (pytest.approx((0 + 0.4) / 2, abs=1e-6), 2)
+    assert (other.value, other.n) == (pytest.approx(0.3, abs=1e-6), 1)
+    assert male.settings["classifier_error"] == 0.25 and other.settings["classifier_error"] is None
+    assert male.settings["images"] == "stored 'male' >= 0.5" and male.ci95 is not None
+    assert (
+        values["attribute_diff@colours"].n == 4
+    )  # the image of which nothing is known counts here
+    assert not any("hat" in key for key in values)
+    assert list(metric.per_image()) == ["attribute_diff@colours"]
+
+
+def test_shards_agree():
+    rng = np.random.default_rng(0)
+    sr, hr = rng.integers(0, 256, (2, 7, 3))
+    facts = [{"male": float(i % 2)} for i in range(7)]
+    assert_shards_agree(lambda: AttributeDiff(Colours(), ["male"]), batch_of(sr, hr, facts))
+
+
+def test_no_probability_is_counted_not_averaged():
+    metric = AttributeDiff(Colours(), ["male"])
+    metric.update(batch_of([*SR[:2], (0, 0, 255)], HR[:3], [{"male": 1.0}] * 3))
+    values = metric.results(Intervals())
+    for value in values.values():
+        assert (value.n, value.not_scored, value.value) == (2, 1, pytest.approx(0.15, abs=1e-6))
+    metric.reset()
+    metric.update(batch_of([(0, 0, 255)], HR[:1], STORED[:1]))
+    with pytest.raises(NotComputed):
+        metric.results(Intervals())
+
+
+@pytest.mark.parametrize("wrong", [{}, {"_target_": "types.SimpleNamespace"}, SimpleNamespace()])
+def test_what_is_no_classifier_is_refused(wrong):
+    with pytest.raises(ConfigError, match="AttributeClassifier"):
+        AttributeDiff(wrong)
+
+
+# -- the ResNet from a file -----------------------------------------------------------------------
+
+FACTS = {
+    "architecture": "resnet18", "attributes": ["Smiling", "Eyeglasses"], "size": [40, 32],
+    "crop": [0.25, 0.0, 1.0, 0.5], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4],
+    "error": {"Smiling": 0.08, "Eyeglasses": 0.02}, "group_error": {"male": 0.06},
+    "trained_on": "nothing",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return models.resnet18(weights=None, num_classes=2).eval()
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    return FabricatedWeights(tmp_path, monkeypatch)
+
+
+def written(network, **change):
+    facts = {key: value for key, value in (FACTS | change).items() if value is not None}
+    return partial(save_file, network.state_dict(), metadata={METADATA: json.dumps(facts)})
+
+
+def put(weights, write):
+    return weights.put("attribute_classifier", lambda path: write(str(path)))
+
+
+def test_the_shipped_measure_builds_and_equals_torchvision(weights, network):
+    put(weights, written(network))
+    node = {"_target_": "facesr_bench.metrics.attributes.AttributeDiff", "groups": ["male"],
+            "classifier": {"_target_": "facesr_bench.nets.attribute_resnet.resnet_attributes",
+                           "weights": "attribute_classifier"}}  # fmt: skip
+    before = torch.get_rng_state()
+    (metric,), _ = build_measures({"measures": {"attribute_diff": node}}, {})
+    assert torch.equal(torch.get_rng_state(), before)
+    batch = random_batch(3, 64)
+    scores = metric.score(batch)["attribute_diff@attribute_classifier"]
+
+    def probabilities(images):
+        mean, std = (torch.tensor(FACTS[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
+        cut = images[:, :, 16:64, 0:32].float()
+        small = torch.nn.functional.interpolate(cut, (40, 32), mode="bilinear", antialias=True)
+        with torch.no_grad():
+            return torch.sigmoid(network((small / 255 - mean) / std))
+
+    expected = (probabilities(batch.sr) - probabilities(batch.hr)).abs().mean(dim=1)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    assert scores[0] == 0 and scores[2] > 1e-3
+    settings = metric.settings()
+    assert settings["classifier_error"] == pytest.approx(0.05)
+    assert settings["weights"] == "attribute_classifier" and settings["crop"] == FACTS["crop"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"error": {"Smiling": 0.1}}, "own error on 'Eyeglasses'"),
+        ({"error": None}, "error"),
+        ({"architecture": "vit_b_16"}, "vit_b_16.*resnet18"),
+        ({"architecture": "resnet50"}, "does not fit resnet50"),
+        ({"attributes": ["Smiling"], "error": {"Smiling": 0.1}}, "does not fit resnet18 with 1"),
+        ({"attributes": ["Smiling", "Smiling"]}, "twice"),
+        ({"crop": [0, 0, 2, 1]}, "within the image"),
+        ({"std": [0.2, 0.0, 0.4]}, "not positive"),
+        ({"mean": [0.5]}, "3 numbers"),
+        ({"size": [64]}, "IndexError"),
+    ],
+)
+def test_files_that_do_not_say_enough_are_refused(weights, network, change, said):
+    put(weights, written(network, **change))
+    with pytest.raises(WeightsError, match=said):
+        resnet_attributes("attribute_classifier")
+
+
+def test_a_file_without_metadata_is_refused(weights, network):
+    put(weights, partial(save_file, network.state_dict()))
+    with pytest.raises(WeightsError, match="facesr_attributes"):
+        resnet_attributes("attribute_classifier")
+
+
+def test_missing_weights_are_told_with_the_command(weights):
+    with pytest.raises(MissingRequirement, match="weights import FILE --as attribute_classifier"):
+        AttributeDiff(
+            {"_target_": "facesr_bench.nets.attribute_resnet.resnet_attributes",
+             "weights": "attribute_classifier"}
+        )  # fmt: skip
