@@ -29,7 +29,7 @@ class MetricValue:
         ci95: lower and upper end of the 95 % interval; None with too few images.
         ci_kind: how the interval was made; None exactly when ``ci95`` is.
         se: standard error from the same replicates.
-        floor: for distances between sets, what a perfect method (SR equal to HR) would score.
+        floor: what a perfect method (SR equal to HR) would score: distances between sets, NIQE.
         per_image: whether the per-image table has a column for it.
         not_scored: images that could not be scored (flat, no face found) and are not in the value.
         spread: standard deviation over subsets (KID); no interval.

@@ -1,0 +1,145 @@
+"""``niqe`` and ``niqe_up192``: how natural an image looks, without a reference; lower is better.
+
+The rule is the 2013 release's: full-range grey, 96x96 blocks, MATLAB's bicubic for the half scale,
+the release's pristine model. It needs several blocks, so images with a short side below 192 pixels
+are first enlarged to exactly 192. That makes another quantity: it has its own name, and the two
+never share a mean. (Below 192 other implementations score a single block without a word, or stop.)
+
+Enlarging rewards light noise, and blur can look natural: read the value beside those of bicubic and
+of HR. HR's own mean over the same images is reported as the value's ``floor``.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from facesr_bench.errors import NotComputed
+from facesr_bench.images import UInt8Image
+from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch, pixels
+from facesr_bench.metrics.intervals import Intervals
+from facesr_bench.metrics.niqe_features import BLOCK, DUST, block_features, grey
+from facesr_bench.metrics.niqe_model import PristineModel, pristine_model
+from facesr_bench.metrics.value import MetricValue
+
+NATIVE, ENLARGED = "niqe", "niqe_up192"
+SHORTEST = 2 * BLOCK
+_HR = "hr/"  # before the name of a table that holds scores of HR images
+
+
+def enlarged(image: UInt8Image) -> UInt8Image:
+    """The image with a short side of at least 192 pixels.
+
+    A smaller one goes through Pillow's bicubic in 8-bit RGB: grey first would move a score by up to
+    0.33. The long side is rounded in proportion, halves up.
+    """
+    short = min(image.shape[:2])
+    if short >= SHORTEST:
+        return image
+    height, width = ((2 * side * SHORTEST + short) // (2 * short) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def niqe(image: UInt8Image, model: PristineModel, exact: bool = False) -> float:
+    """NIQE of a uint8 (H, W, 3) image; nan where fewer than two blocks are not flat.
+
+    Args:
+        image: below 192 pixels it is enlarged, see :func:`enlarged`.
+        model: of pristine images.
+        exact: see :func:`facesr_bench.metrics.niqe_features.block_features`.
+    """
+    return model.distance(block_features(grey(enlarged(image)), exact))
+
+
+class NIQE(PerImageMetric):
+    """Natural Image Quality Evaluator (Mittal, Soundararajan, Bovik 2013), on 8-bit RGB.
+
+    Args:
+        exact: count rounding dust in flat areas and round the window to float32, as pyiqa does; for
+            comparing with it. By default normalised values below 1e-6 are zero: their sign is chance.
+        score_hr: score HR images too, where there are any, for the value's ``floor``.
+    """
+
+    higher_is_better = False
+    value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def __init__(self, exact: bool = False, score_hr: bool = True) -> None:
+        super().__init__()
+        self.exact = exact
+        self.score_hr = score_hr
+        self.model = pristine_model()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """``niqe``, or ``niqe_up192`` once it is known that the images are small."""
+        present = tuple(name for name in (NATIVE, ENLARGED) if name in self._tables)
+        return present or (NATIVE,)
+
+    def settings(self) -> dict[str, Any]:
+        """Colour, blocks, sizes, and the pristine model by its numbers."""
+        as_it_is = self.keys == (NATIVE,)
+        return {
+            "colour": "full-range grey round(.299R+.587G+.114B), after any enlarging",
+            "images": "uint8",
+            "enlarged": None if as_it_is else f"8-bit RGB, Pillow bicubic, short side {SHORTEST}",
+            "blocks": f"{BLOCK}x{BLOCK}, whole ones from the top left",
+            "half_scale": "MATLAB bicubic, antialiased",
+            "zero_below": 0.0 if self.exact else DUST,
+            "window": "7x7 Gaussian, sigma 7/6" + (", in float32" if self.exact else ""),
+            "pristine_sha256": self.model.digest[:16],
+            "reduction": "mean of images",
+        }
+
+    def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
+        """Scores of SR, and of HR where wanted, under the name that belongs to their size."""
+        name = NATIVE if min(batch.sr.shape[2:]) >= SHORTEST else ENLARGED
+        scores = {name: self._each(batch.sr)}
+        if self.score_hr and batch.hr is not None:
+            scores[_HR + name] = self._each(batch.hr)
+        return scores
+
+    def _each(self, images: Tensor) -> NDArray[np.float64]:
+        return np.array([niqe(image, self.model, self.exact) for image in pixels(images)])
+
+    def results(self, intervals: Intervals) -> dict[str, MetricValue]:
+        """The mean of the images, with HR's mean over the same images as its floor."""
+        if len(self.keys) > 1:
+            raise NotComputed(
+                f"some images have a short side of {SHORTEST} pixels or more ({NATIVE}), others are "
+                f"smaller and would be enlarged ({ENLARGED}); the two cannot share a mean, so score "
+                "them as two test sets"
+            )
+        name = self.keys[0]
+        table = self._tables[name]
+        keys = table.keys
+        scores = table.take(keys)
+        counted = np.isfinite(scores)
+        if not counted.any():
+            raise NotComputed(f"none of the {len(keys)} images could be scored (flat?)")
+        mean = MetricValue(
+            value=float(np.mean(scores[counted])),
+            higher_is_better=bool(self.higher_is_better),
+            n=int(counted.sum()),
+            settings=self.settings(),
+            floor=self._floor(name, [key for key, good in zip(keys, counted, strict=True) if good]),
+            per_image=True,
+            not_scored=int((~counted).sum()),
+        )
+        return {name: mean.within(intervals.mean(keys, scores))}
+
+    def _floor(self, name: str, keys: list[str]) -> float | None:
+        """HR's mean over these images; None where one has no HR image, or none can be scored."""
+        table = self._tables.get(_HR + name)
+        if table is None or not set(keys) <= set(table.keys):
+            return None
+        scores = table.take(keys)
+        counted = scores[np.isfinite(scores)]
+        return float(np.mean(counted)) if len(counted) else None
+
+    def per_image(self) -> dict[str, dict[str, float]]:
+        """SR's scores; HR's are the same for every method."""
+        return {name: column for name, column in super().per_image().items() if name in self.keys}
