@@ -1,0 +1,113 @@
+"""From the features of two sets to finished values: Fréchet with its jackknife, KID, their floors."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from facesr_bench.metrics import kid
+from facesr_bench.metrics.frechet import frechet_distance, frechet_jackknife
+from facesr_bench.metrics.gaussians import Features, Statistics
+from facesr_bench.metrics.intervals import Intervals
+from facesr_bench.metrics.reference_halves import Places, bias_ratio
+from facesr_bench.metrics.value import MetricValue
+
+
+@dataclass(frozen=True)
+class TwoSets:
+    """What is compared.
+
+    Attributes:
+        sr: features (n, d) in key order.
+        reference: features (m, d) in key order, or what is left of them.
+        halves: places in the reference of two halves that share no person; None where it cannot be
+            halved.
+        settings: all that the distances depend on so far.
+    """
+
+    sr: Features
+    reference: Features | Statistics
+    halves: tuple[Places, Places] | None
+    settings: dict[str, Any]
+
+    @property
+    def halves_told(self) -> str:
+        """The halves in words, for the settings."""
+        one, other = self.halves or ((), ())
+        return (
+            f"between two halves of the reference, {len(one)} and {len(other)} images, that share no "
+            "known person"
+        )
+
+
+def frechet_values(sets: TwoSets, name: str, intervals: Intervals) -> dict[str, MetricValue]:
+    """The distance under its name, and its bias-corrected value under ``<name>_jk``.
+
+    The second is left out where there are too few images, or groups, for a jackknife.
+    """
+    own = len(sets.sr)
+    if isinstance(sets.reference, Statistics):
+        groups, left_out_of = min(intervals.groups, own), "SR only (reference: statistics alone)"
+    else:
+        groups, left_out_of = min(intervals.groups, own, len(sets.reference)), "both sets"
+    settings = {**sets.settings, "covariance": "unbiased, float64"}
+    if groups < 3:  # one of two groups may be a single image
+        value = frechet_distance(sets.sr, sets.reference)
+        return {name: _with_floor(MetricValue(value, False, own, settings), sets)}
+    settings["jackknife"] = {
+        "groups": groups,
+        "seed": intervals.seed,
+        "left_out_of": left_out_of,
+    }
+    grouping = replace(intervals, groups=groups)
+    value, replicates = frechet_jackknife(
+        sets.sr,
+        sets.reference,
+        grouping.group_labels(own),
+        None
+        if isinstance(sets.reference, Statistics)
+        else grouping.group_labels(len(sets.reference)),
+    )
+    plain = MetricValue(value, False, own, settings, replicates=tuple(replicates.tolist()))
+    corrected = groups * value - (groups - 1) * float(np.mean(replicates))
+    formula = f"{groups} value - {groups - 1} mean of the leave-one-group-out values"
+    unbiased = MetricValue(corrected, False, own, settings | {"bias_correction": formula})
+    return {
+        name: _with_floor(plain.within(intervals.jackknife(value, replicates)), sets),
+        f"{name}_jk": unbiased.within(intervals.jackknife(corrected, replicates)),
+    }
+
+
+def _with_floor(value: MetricValue, sets: TwoSets) -> MetricValue:
+    """What real faces never seen would score, at these numbers of images."""
+    if sets.halves is None or isinstance(sets.reference, Statistics):
+        return value
+    one, other = sets.halves
+    ratio = bias_ratio(len(sets.sr), len(sets.reference), len(one), len(other))
+    told = f"{sets.halves_told}; times {ratio:.4g}, as the distance of equal sets falls as 1/n"
+    floor = ratio * frechet_distance(sets.reference[one], sets.reference[other])
+    return replace(value, floor=floor, settings=value.settings | {"floor": told})
+
+
+def kernel_value(sets: TwoSets, reference: Features, seed: int) -> MetricValue:
+    """KID, with the spread of its subsets, which is no interval.
+
+    Args:
+        sets: what is compared.
+        reference: its reference, which must be features.
+        seed: of the subsets.
+    """
+    found = kid.kernel_distance(sets.sr, reference, seed)
+    settings = {
+        **sets.settings,
+        "kernel": f"polynomial degree 3, gamma 1/{sets.sr.shape[1]}, coef 1, float64",
+        "subsets": f"{kid.SUBSETS} of {found.subset_size}",
+        "seed": seed,
+        "estimate": "unbiased MMD^2, mean over subsets (spread: population std), not multiplied",
+    }
+    floor = None
+    if sets.halves is not None and min(map(len, sets.halves)) >= kid.FEWEST:
+        one, other = sets.halves
+        floor = kid.kernel_distance(reference[one], reference[other], seed).mean
+        settings["floor"] = f"{sets.halves_told}; as it is, since the estimate has no bias"
+    return MetricValue(found.mean, False, len(sets.sr), settings, floor=floor, spread=found.spread)
