@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesr_bench.errors import DataError
-
-from .listing import Listing, stem
+from facesr_bench.listing import Listing, stem
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from facesr_bench.data import FaceData, Role
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.facts import FactsTable, read_facts
 from facesr_bench.images import Size
+from facesr_bench.listing import Listing, check_folder, list_images, stem
 from facesr_bench.resize import KERNELS, Kernel
 
-from .listing import Listing, check_folder, list_images, stem
 from .pairing import pair
 from .sizes import read_size
 from .split import FolderSplit, OnError, Rules

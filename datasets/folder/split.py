@@ -12,10 +12,10 @@ from facesr_bench.data import FaceDataset, Sample, check_keys
 from facesr_bench.degradations.resizing import pillow_resize
 from facesr_bench.errors import DataError
 from facesr_bench.facts import FactsTable
+from facesr_bench.headers import Header, read_headers
 from facesr_bench.images import Size, UInt8Image, read_rgb
 from facesr_bench.resize import Kernel
 
-from .headers import Header, read_headers
 from .pairing import Item
 from .sizes import misfit, most_common, show
 

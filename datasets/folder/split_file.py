@@ -18,8 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from facesr_bench.errors import DataError
-
-from .listing import Listing, stem
+from facesr_bench.listing import Listing, stem
 
 SPLITS = ("train", "val", "test")
 _SHOWN = 20

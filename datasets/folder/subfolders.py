@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from facesr_bench.errors import DataError
+from facesr_bench.listing import Listing
 
-from .listing import Listing
 from .split_file import SPLITS
 
 log = logging.getLogger(__name__)

@@ -44,7 +44,7 @@ def format_value(metric: Mapping[str, Any]) -> str:
     value = metric.get("value")
     if value is None:
         return "-"
-    digits = 2 if abs(value) >= 10 else 4
+    digits = 2 if abs(value) >= 10 else 4 if abs(value) >= 0.01 or value == 0 else 6
     text = f"{value:.{digits}f}"
     if metric.get("ci95"):
         low, high = metric["ci95"]
@@ -63,8 +63,9 @@ def format_count(number: float | None, unit: str = "") -> str:
 
 
 def result_table(record: Mapping[str, Any]) -> Any:
-    """The rich table a run ends with."""
+    """The rich table a run ends with: values, what has none and why, and the cost where known."""
     from rich.table import Table
+    from rich.text import Text
 
     protocol = record["protocol"]
     title = (
@@ -76,8 +77,16 @@ def result_table(record: Mapping[str, Any]) -> Any:
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for key, metric in record["metrics"].items():
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
+        if metric.get("not_scored"):
+            better += f" ({metric['not_scored']} not scored)"
         table.add_row(key, format_value(metric), better)
+    for field, what in (("metrics_skipped", "not computed"), ("metrics_failed", "failed")):
+        for reason, keys in _by_reason(record.get(field) or {}).items():
+            # Text: a reason may hold brackets, which rich would take for markup.
+            table.add_row("\n".join(keys), "-", Text(f"{what}: {reason}"), style="dim")
     cost = record["cost"]
+    if not cost:  # images from elsewhere
+        return table
     table.add_section()
     table.add_row("parameters", format_count(cost.get("params")), "")
     table.add_row("FLOPs per image", format_count(cost.get("flops")), "")
@@ -85,6 +94,14 @@ def result_table(record: Mapping[str, Any]) -> Any:
     table.add_row("time per image", "-" if seconds is None else f"{seconds * 1e3:.2f} ms", "")
     table.add_row("peak memory", format_count(cost.get("peak_memory_bytes"), "B"), "")
     return table
+
+
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason to the metrics that share it."""
+    found: dict[str, list[str]] = {}
+    for key, reason in reasons.items():
+        found.setdefault(reason, []).append(key)
+    return found
 
 
 def print_rich(items: Sequence[Any]) -> None:

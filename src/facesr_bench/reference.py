@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _save(folder: Path, name: str, network: str) -> int:
-    from facesr_bench.datasets.folder.listing import check_folder, list_images
+    from facesr_bench.listing import check_folder, list_images
     from facesr_bench.metrics.reference_store import reference_path, store_features
 
     if reference_path(name).exists():  # before an hour of work, not after

@@ -162,7 +162,8 @@ class FaceMetric(Metric, ABC):
         if expected.images < self.minimum_images:
             raise NotComputed(
                 f"needs at least {self.minimum_images} images, but there are {expected.images} "
-                "(metrics.allow_small=true computes it all the same, under a name that says so)"
+                "(metrics.allow_small=true, or evaluate --allow-small, computes it under a name that "
+                "says so)"
             )
 
     @abstractmethod
@@ -177,6 +178,10 @@ class FaceMetric(Metric, ABC):
             NotComputed: no image could be scored.
             DataError: images that do not belong together, or values that are not finite.
         """
+
+    def omitted(self) -> dict[str, str]:
+        """Names that ``results`` left out for these images, with the reason; asked after it."""
+        return {}
 
     def per_image(self) -> dict[str, dict[str, float]]:
         """Metric name to image key to value; empty for distances between sets."""

@@ -43,8 +43,8 @@ def build_measures(
         lines = "".join(f"\n  {label}: {reason}" for label, reason in missing.items())
         raise MissingRequirement(
             f"{len(missing)} of the metrics asked for cannot be computed here:{lines}\n"
-            "Or go on without them: metrics.on_missing=skip; or leave one out: "
-            f"~metrics.measures.{next(iter(missing))}"
+            "Or go on without them: metrics.on_missing=skip (evaluate: --on-missing skip); or leave "
+            f"one out: ~metrics.measures.{next(iter(missing))}"
         )
     return metrics, missing
 

@@ -138,7 +138,8 @@ class FeatureDistance(FaceMetric):
         hint = (
             ""
             if self.allow_small or count < fewest
-            else " (metrics.allow_small=true computes it all the same, under a name that says so)"
+            else " (metrics.allow_small=true, or evaluate --allow-small, computes it under a name "
+            "that says so)"
         )
         raise NotComputed(
             f"a distance between sets needs at least {least} images on each side, but there "

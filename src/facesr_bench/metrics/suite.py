@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from facesr_bench.errors import ConfigError, DataError, FaceSRError, NotComputed
+from facesr_bench.errors import ConfigError, DataError, FaceSRError, NotComputed, RunInterrupted
 from facesr_bench.metrics.base import Expected, FaceMetric, ScoreBatch
 from facesr_bench.metrics.building import build_measures
 from facesr_bench.metrics.gather import Gathering
@@ -114,6 +114,8 @@ class MetricSuite:
                 except NotComputed as error:
                     self._refused[index] = str(error)
                     metric.reset()
+                except RunInterrupted:
+                    raise
                 except Exception as error:
                     self._broken[index] = _sentence(error)
                     metric.reset()
@@ -183,6 +185,8 @@ def _finish_one(metric: FaceMetric, intervals: Intervals, scores: Scores) -> Non
         for name, value in values.items():
             _check_finite(name, value)
         columns: PerImage = metric.per_image()
+    except RunInterrupted:
+        raise
     except NotComputed as error:
         scores.skipped.update(dict.fromkeys(names, str(error)))
     except Exception as error:
@@ -190,6 +194,7 @@ def _finish_one(metric: FaceMetric, intervals: Intervals, scores: Scores) -> Non
     else:
         scores.values.update(values)
         scores.per_image.update(columns)
+        scores.skipped.update(metric.omitted())
 
 
 def _check_finite(name: str, value: MetricValue) -> None:

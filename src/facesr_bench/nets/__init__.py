@@ -1,0 +1,1 @@
+"""Networks of other people, rebuilt to take their published weights: plain modules, differentiable."""
