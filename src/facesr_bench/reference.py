@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _list()
     if arguments.command == "import":
         return _import(arguments.file, arguments.name, arguments.network, arguments.resize)
-    return _save(arguments.folder, arguments.name, arguments.network)
+    return _save(arguments.folder, arguments.name, arguments.network, arguments.keys)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     save = commands.add_parser("save", help="compute and keep the features of a folder of images")
     save.add_argument("folder", type=Path, metavar="FOLDER")
+    save.add_argument("--keys", metavar="FILE", help="only these images: a file with one path below "
+                      "FOLDER a line, or one of the lists shipped in datasets/lists")  # fmt: skip
     take = commands.add_parser(
         "import", help="take in mu and sigma (and n) from an .npz of pytorch-fid or torch-fidelity"
     )
@@ -58,13 +60,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _save(folder: Path, name: str, network: str) -> int:
+def _save(folder: Path, name: str, network: str, keys: str | None) -> int:
     from facesr_bench.listing import check_folder, list_images
     from facesr_bench.metrics.reference_store import reference_path, store_features
 
     if reference_path(name).exists():  # before an hour of work, not after
         raise UsageError(f"There is a reference {name!r} already; choose another name.")
     listing = list_images(check_folder(folder, "FOLDER"), "FOLDER")
+    if keys is not None:
+        wanted = _read_keys(keys)
+        lost = sorted(wanted - listing.files.keys())
+        if lost:
+            raise DataError(
+                f"{folder} lacks {len(lost)} of the {len(wanted)} images listed in {keys}, the first "
+                f"is {lost[0]}."
+            )
+        listing = listing.only(wanted)
     if len(listing.files) < 2:
         raise DataError(f"{folder} holds one image; a reference set needs at least two.")
 
@@ -80,6 +91,19 @@ def _save(folder: Path, name: str, network: str) -> int:
     also = f" ({passed} other files were passed over)" if passed else ""
     print(f"{name}: features of {len(features.keys)} images{also}, {network}, in {path}")
     return 0
+
+
+def _read_keys(name: str) -> set[str]:
+    """A list of keys: a file of the user's, or one that ships with the package."""
+    import facesr_bench
+
+    shipped = [Path(root) / "datasets" / "lists" / name for root in facesr_bench.__path__]
+    for path in (Path(name), *shipped):
+        if path.is_file():
+            lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+            return {line for line in lines if line and not line.startswith("#")}
+    known = sorted({p.name for folder in shipped for p in folder.parent.glob("*.txt")})
+    raise DataError(f"There is no list {name}; shipped are {', '.join(known) or 'none'}.")
 
 
 def _features(network: "FrozenNetwork", files: dict[str, Path]) -> "KeyedFeatures":

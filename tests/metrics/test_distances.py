@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import os
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from facesr_bench.datasets.synthface import render_face
@@ -18,6 +16,7 @@ from facesr_bench.images import encode_png
 from facesr_bench.metrics import feature_cache
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.building import build_measures
+from facesr_bench.metrics.choosing import compose_metrics
 from facesr_bench.metrics.distances import FeatureDistance
 from facesr_bench.metrics.frechet import frechet_distance
 from facesr_bench.metrics.intervals import Intervals
@@ -27,7 +26,6 @@ from facesr_bench.metrics.suite import MetricSuite
 from metrics.fabricated import FabricatedWeights
 from metrics.sharding import assert_shards_agree, intervals_of, part
 
-CONF = Path(__file__).parents[2] / "conf" / "measure"
 REAL = os.environ.get("FACESR_TEST_WEIGHTS")
 
 
@@ -353,9 +351,8 @@ def test_a_cache_that_cannot_be_written_costs_no_result(squeezenet, monkeypatch,
 
 def test_measures_build_and_a_suite_scores_them(squeezenet):
     names = ("fd_squeezenet", "fd_vgg16_random")
-    nodes = {name: yaml.safe_load((CONF / f"{name}.yaml").read_text()) for name in names}
     given = {"set_name": "toy", "seed": 2020, "allow_small": True, "downsample": None}
-    built, _ = build_measures({"measures": nodes}, given)
+    built, _ = build_measures(compose_metrics(names), given)
     batch = a_batch(6)
     scores = MetricSuite(built).score([batch], Expected(6, "h"))
     assert not scores.failed and not scores.skipped
@@ -368,7 +365,7 @@ def test_measures_build_and_a_suite_scores_them(squeezenet):
 
 
 def test_the_fid_measure_names_its_network():
-    node = yaml.safe_load((CONF / "fid_kid.yaml").read_text())
+    node = compose_metrics(["fid_kid"])["measures"]["fid_kid"]
     assert node["network"] == "fid_inception" and node["reference"] is None
 
 

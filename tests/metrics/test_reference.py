@@ -236,3 +236,20 @@ def test_the_module_is_light():
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_images_of_a_list(squeezenet, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, picture in enumerate(pictures(5, 1)):
+        (folder / f"{index}.png").write_bytes(encode_png(picture))
+    chosen = tmp_path / "keys.txt"
+    chosen.write_text("# drawn once\n1.png\n\n3.png\n4.png\n")
+    words = ["save", str(folder), "--network", "squeezenet1_1"]
+    assert main([*words, "--name", "three", "--keys", str(chosen)]) == 0
+    assert read_reference("three").keys == ["1.png", "3.png", "4.png"]
+    chosen.write_text("9.png\n")
+    with pytest.raises(DataError, match=r"lacks 1 of the 1 images listed .*9\.png"):
+        main([*words, "--name", "other", "--keys", str(chosen)])
+    with pytest.raises(DataError, match=r"no list nope\.txt"):
+        main([*words, "--name", "other", "--keys", "nope.txt"])
