@@ -39,6 +39,19 @@ def start_logging(log_file: Path | None, level: int = logging.INFO) -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
+def progress_bar(what: str, images: int) -> Any:
+    """A bar on standard error; in a log file it is a line every 20 seconds."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=images,
+        unit="img",
+        desc=what,
+        dynamic_ncols=True,
+        mininterval=0.5 if sys.stderr.isatty() else 20.0,
+    )
+
+
 def format_value(metric: Mapping[str, Any]) -> str:
     """A value with its interval, as in "17.53 [17.40, 17.66]", or a dash."""
     value = metric.get("value")

@@ -1,18 +1,18 @@
 """Super-resolving and scoring: two stages with the SR store between them."""
 
 import logging
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from tqdm import tqdm
 
+from facesr_bench.console import progress_bar
 from facesr_bench.data import Sample
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.images import UInt8Image, to_uint8
@@ -34,13 +34,7 @@ class _StoreWriter(pl.Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
-            self._bar = tqdm(
-                total=len(self._test_set),
-                unit="img",
-                desc="super-resolve",
-                dynamic_ncols=True,
-                mininterval=0.5 if sys.stderr.isatty() else 20.0,
-            )
+            self._bar = progress_bar("super-resolve", len(self._test_set))
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *args: Any
@@ -76,7 +70,8 @@ def score_batches(
 ) -> Iterator[ScoreBatch]:
     """What metrics see: SR as it lies in the store, HR and LR as the protocol fixed them.
 
-    The next batch is read and decoded while the metrics work on this one.
+    The next batch is read and decoded while the metrics work on this one. The rank that has the first
+    position shows a progress bar.
     """
 
     def read(position: int) -> tuple[UInt8Image, Sample]:
@@ -97,11 +92,14 @@ def score_batches(
 
     starts = range(0, len(positions), batch_size)
     shares = [positions[start : start + batch_size] for start in starts]
-    with ThreadPoolExecutor() as pool:
+    shown = progress_bar("score", len(positions)) if positions and positions[0] == 0 else None
+    with ThreadPoolExecutor() as pool, shown or nullcontext():
         waiting = deque(pool.map(read, share) for share in shares[:1])
         for number, share in enumerate(shares):
             waiting.extend(pool.map(read, later) for later in shares[number + 1 : number + 2])
             yield batch(share, list(waiting.popleft()))
+            if shown is not None:
+                shown.update(len(share))
 
 
 def stack(images: Sequence[UInt8Image]) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """Reading images ahead of who needs them, in as little memory for a million as for a hundred."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
+from facesr_bench.console import progress_bar
 from facesr_bench.errors import DataError
 from facesr_bench.images import Size, UInt8Image, hash_images, read_rgb
 from facesr_bench.protocol import canonical_hash
@@ -99,14 +97,8 @@ def _look(path: Path) -> tuple[UInt8Image, bool] | str:
 
 @contextmanager
 def progress(what: str, images: int) -> Iterator[Any]:
-    """A bar on standard error; in a log file it is a line every 20 seconds."""
-    bar = tqdm(
-        total=images,
-        unit="img",
-        desc=what,
-        dynamic_ncols=True,
-        mininterval=0.5 if sys.stderr.isatty() else 20.0,
-    )
+    """A progress bar that is closed whatever happens."""
+    bar = progress_bar(what, images)
     try:
         yield bar
     finally:
