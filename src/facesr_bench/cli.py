@@ -13,6 +13,7 @@ COMMANDS = {
     "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
     "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
+    "prepare": ("facesr_bench.prepare.__main__", "a data set's files to a folder runs can use"),
     "reference": ("facesr_bench.reference", "save or import the statistics distances compare with"),
     "weights": ("facesr_bench.weights.__main__", "third-party weights: list, check, import"),
 }

@@ -110,7 +110,8 @@ class FaceSRDataModule(pl.LightningDataModule):
             if dataset is not None and not len(dataset):
                 raise DataError(f"The {role} split of {self.name} holds no image.")
             small = dataset is not None and len(dataset) * self.hr_size**2 * 3 <= MEMORY_LIMIT
-            self._splits[role] = InMemory(dataset) if dataset is not None and small else dataset
+            keep = small and not getattr(dataset, "cheap", False)
+            self._splits[role] = InMemory(dataset) if dataset is not None and keep else dataset
         return self._splits[role]
 
     def required(self, role: Role) -> FaceDataset:
@@ -192,7 +193,8 @@ class FaceSRDataModule(pl.LightningDataModule):
     def _workers(self) -> int:
         if self._num_workers is not None:
             return self._num_workers
-        in_memory = isinstance(self._splits.get("train"), InMemory)
+        train = self._splits.get("train")
+        in_memory = isinstance(train, InMemory) or getattr(train, "cheap", False)
         return 0 if in_memory and not torch.cuda.is_available() else 4
 
     def _method(self) -> Method:

@@ -6,7 +6,7 @@ number of ranks share it without overlap, and the number of workers changes noth
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,17 +25,20 @@ class Order:
     """An endless shuffle: every epoch is a fresh permutation, drawn from (seed, role, epoch)."""
 
     def __init__(self, length: int, seed: int, role: str) -> None:
-        self._length = length
-
-        @lru_cache(maxsize=2)
-        def permutation(epoch: int) -> np.ndarray:
-            return numpy_rng(seed, role, epoch).permutation(length)
-
-        self._permutation = permutation
+        self._length, self._seed, self._role = length, seed, role
+        self._drawn: dict[int, np.ndarray] = {}
 
     def __getitem__(self, position: int) -> int:
         epoch, offset = divmod(position, self._length)
-        return int(self._permutation(epoch)[offset])
+        if epoch not in self._drawn:
+            self._drawn = {e: p for e, p in self._drawn.items() if e == epoch - 1}
+            rng = numpy_rng(self._seed, self._role, epoch)
+            self._drawn[epoch] = rng.permutation(self._length)
+        return int(self._drawn[epoch][offset])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers draw their own; it is the same."""
+        return {**self.__dict__, "_drawn": {}}
 
 
 class TrainingStream(Dataset[dict[str, Tensor]]):
@@ -98,6 +101,10 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         index = self._other_order[position]
         if index not in self._wild_lr:
             sample = self._wild[index]
+            if (
+                sample.lr is not None
+            ):  # the owner's, at rest already: a copy would be one for each worker
+                return sample.lr
             lr = fixed_lr(sample, self._degradation, self._protocol_seed, "train-lr")
             self._wild_lr[index] = lr
         return self._wild_lr[index]

@@ -11,7 +11,7 @@ from PIL import Image
 from facesr_bench.datasets.synthface import render_face
 from facesr_bench.errors import MissingRequirement, NotComputed
 from facesr_bench.metrics import niqe_features
-from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.niqe import NIQE, enlarged
 from facesr_bench.metrics.niqe_features import block_features, grey
@@ -215,11 +215,30 @@ def test_floor_is_what_hr_scores_over_the_same_images(weights):
     result = scored(metric, as_batch(sr, hr))
     assert list(result) == ["niqe"] and list(metric.per_image()) == ["niqe"]
     same = scored(NIQE(), as_batch([hr[0], hr[2]]))["niqe"].value
-    assert result["niqe"].floor == same != result["niqe"].value
+    assert result["niqe"].floor == pytest.approx(same, rel=1e-6)  # kept in float32
+    assert abs(same - result["niqe"].value) > 1e-3
     ideal = scored(NIQE(), as_batch(hr, hr))["niqe"]
-    assert ideal.value == ideal.floor
+    assert ideal.value == pytest.approx(ideal.floor, rel=1e-6)
     assert scored(NIQE(), as_batch(sr))["niqe"].floor is None  # real LR: no HR
     assert scored(NIQE(score_hr=False), as_batch(sr, hr))["niqe"].floor is None
+
+
+def test_hr_is_scored_once_for_all_methods(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESR_CACHE", str(tmp_path / "cache"))
+    hr = [face(0), np.zeros_like(face(0)), face(2)]
+    sr = [np.roll(image, 5, axis=0) for image in hr]
+    counted = []
+    each = NIQE._each
+    monkeypatch.setattr(NIQE, "_each", lambda self, images: counted.append(1) or each(self, images))
+
+    def score(expected):
+        return MetricSuite([NIQE()]).score([as_batch(sr, hr)], expected).values["niqe"]
+
+    cold, warm = score(Expected(3, "abc")), score(Expected(3, "abc"))
+    assert cold == warm and cold.floor is not None and len(counted) == 3
+    assert score(Expected(3, "other")) == cold and len(counted) == 5
+    next((tmp_path / "cache" / "features").glob("*.npz")).write_bytes(b"damaged")
+    assert score(Expected(3, "abc")) == score(Expected(3, "other")) == cold
 
 
 @pytest.mark.parametrize("size", [128, 256])

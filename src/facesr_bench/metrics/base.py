@@ -138,6 +138,8 @@ class FaceMetric(Metric, ABC):
     """Which optional images a batch must have."""
     minimum_images: int = 0
     """With fewer images the metric says nothing; an instance may lower it (``allow_small``)."""
+    row_memory: ClassVar[int] = 64 * 2**20
+    """Bytes of rows of one kind that stay in memory; what comes after goes to a temporary file."""
     full_state_update = False
 
     def __init__(self) -> None:
@@ -191,7 +193,9 @@ class FaceMetric(Metric, ABC):
 
     def add(self, table: str, keys: list[str], rows: NDArray[Any]) -> None:
         """Keep rows (B, ...) of one kind under their images' keys."""
-        self._tables.setdefault(table, RowTable()).add(keys, rows)
+        if table not in self._tables:
+            self._tables[table] = RowTable(self.row_memory)
+        self._tables[table].add(keys, rows)
 
     def rows(self) -> dict[str, RowTable]:
         """All rows of this rank, by kind."""

@@ -69,7 +69,7 @@ def sliced_jackknife(
         x, y = (values[order] for values, order in zip(pair, orders, strict=True))
         group_x, group_y = (small[order] for order in orders)
         dropped = [_gap(x[group_x != g], y[group_y != g]) for g in range(number)]
-        return [_gap(x, y), *dropped]  # in this order: the masks above made copies
+        return [_gap(x, y), *dropped]
 
     rows: list[list[float]] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -91,6 +91,7 @@ def _project(cloud: Floats, directions: Floats) -> Floats:
 
 
 def _gap(x: Floats, y: Floats) -> float:
-    """Mean distance of two sorted arrays; the first is used up."""
-    np.subtract(x, y, out=x)
-    return float(np.mean(np.abs(x, out=x), dtype=np.float64))
+    """Mean distance of two sorted arrays, summed in double precision."""
+    import cv2
+
+    return float(cv2.norm(x, y, cv2.NORM_L1)) / len(x)
