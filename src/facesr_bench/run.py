@@ -123,7 +123,10 @@ def _preflight(settings: Mapping[str, Any], method: Method, data: FaceSRDataModu
             missing.append(f"{type(method).__name__} cannot run: {error}")
     try:
         suite = MetricSuite.from_config(
-            settings["metrics"], set_name=f"{data.name}-test", downsample=data.downsample
+            settings["metrics"],
+            set_name=f"{data.name}-test",
+            downsample=data.downsample,
+            operator=data.degradation.settings(),
         )
     except MissingRequirement as error:
         missing.append(str(error))
@@ -152,6 +155,9 @@ def _test(
         score_batches(test_set, store, positions, data.test_batch_size),
         Expected(len(test_set), test_set.hr_hash),
     )
+    suite.to(torch.device("cpu"))  # or the method's peak memory would count the metrics' networks
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     if rank != 0:
         return
     inputs = next(iter(data.test_loader()))["lr"].to(device)

@@ -25,6 +25,7 @@ from facesr_bench.errors import (
     DataError,
     FaceSRError,
     MissingRequirement,
+    NotComputed,
     UsageError,
 )
 from facesr_bench.evaluate.__main__ import main
@@ -225,7 +226,7 @@ def test_sizes_may_differ_and_batches_do_not_move_a_number(faces: Path) -> None:
     a, b = (record_of(Path(name)) for name in "ab")
     assert a["metrics"] == b["metrics"]
     assert a["metrics"]["psnr_rgb"]["n"] == 5
-    assert "images of one size" in a["metrics_failed"]["swd_mean@faces-hr"]
+    assert "images of one size" in a["metrics_skipped"]["swd_mean@faces-hr"]
 
 
 def test_what_is_missing_is_said_before_an_image_is_read(faces: Path, measures: Path) -> None:
@@ -255,6 +256,8 @@ def test_what_is_missing_is_said_before_an_image_is_read(faces: Path, measures: 
         (["sr", "--factor", "4"], UsageError, "needs --lr"),
         (["sr", "--hr", "hr", "--set-name", "a@b"], UsageError, "part of metric names"),
         (["sr", "--hr", "hr", "--batch-size", "0"], UsageError, "at least 1"),
+        (["sr", "--hr", "hr", "--config-dir", "/nope"], UsageError, "/nope is not a folder"),
+        (["done", "--config-dir", "hr/0.PNG"], UsageError, "0.PNG is not a folder"),
         (["sr", "--hr", "hr", "--out", "sr"], ConfigError, "folder of images to score"),
         (["sr", "--hr", "hr", "--out", "done"], ConfigError, "already holds a record"),
         (["sr", "--hr", "hr", "--landmarks", "no.csv"], DataError, "no.csv does not exist"),
@@ -275,6 +278,35 @@ def test_what_cannot_be_meant_is_a_sentence(
     with pytest.raises(error, match=said):
         main(words)
     assert sorted(faces.rglob("*")) == before
+
+
+def test_where_nothing_can_be_written_is_said_before_an_image_is_read(faces: Path) -> None:
+    (faces / "sr" / "0.jpg.png").write_bytes(b"no image")
+    for out in ("/proc/x", "/proc/x/y", str(faces / "hr" / "0.PNG"), str(faces / "hr/0.PNG/x")):
+        with pytest.raises(ConfigError, match="Cannot write to "):
+            main(folders(faces, "--metrics", "psnr_rgb", out=out))
+    before = sorted(faces.rglob("*"))
+    with pytest.raises(DataError, match="is not an image"):  # and trying leaves no trace
+        main(folders(faces, "--metrics", "psnr_rgb", out=str(faces / "new" / "out")))
+    assert sorted(faces.rglob("*")) == before
+
+
+def test_a_command_that_computed_nothing_fails(
+    faces: Path, measures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", *folders(faces, "--metrics", "broken", "--config-dir", str(measures))]
+    assert front_door(words) == 1
+    said = capsys.readouterr().err
+    assert "facesr-bench: Not one of the metrics asked for has a value" in said
+    assert "broken failed: ValueError" in said
+    assert record_of(Path("out"))["metrics_failed"]  # the reasons are kept
+
+
+def test_a_run_scored_again_without_a_new_value_fails(run: Path, measures: Path) -> None:
+    before = record_of(run)["metrics"]
+    with pytest.raises(NotComputed, match="Not one of the metrics"):
+        main([str(run), "--metrics", "broken", "--config-dir", str(measures)])
+    assert record_of(run)["metrics"] == before
 
 
 def test_errors_reach_the_user_as_a_sentence_with_an_exit_code(

@@ -172,12 +172,26 @@ def test_without_landmarks_or_faces_the_share_stands_alone_and_says_why():
     assert "no face was found in any SR" in blind.omitted()["landmark_nme"]
 
 
+def test_lmd_scales_by_the_long_side():
+    given = batch([0.95], [3])
+    for wide in (given.sr[:, :, :48], given.sr.transpose(2, 3)[:, :, :, :48].transpose(2, 3)):
+        metric = FacesYuNet("stored", detector=Stub())
+        metric.update(replace(given, sr=wide, hr=None))
+        value = metric.results(intervals_of(given))["lmd"]
+        assert value.value == pytest.approx(3 * np.sqrt(2) * 512 / 64)
+        assert value.settings["unit"] == "pixels, image scaled to long side 512"
+
+
 def test_hr_is_not_needed_to_detect():
     given = replace(batch([0.95, 0.1], [0, 0]), hr=None)
     metric = FacesYuNet("auto", detector=Stub())
     metric.update(given)
     value = metric.results(intervals_of(given))["face_detected_yunet"]
     assert (value.value, value.floor) == (0.5, None)
+    metric = FacesYuNet("auto", detector=Stub())
+    metric.update(replace(given, landmarks=[None, None]))
+    assert set(metric.results(intervals_of(given))) == {"face_detected_yunet"}
+    assert metric.omitted()["lmd"].endswith("and there is no HR to find faces on")
 
 
 def test_ranks_and_batches_cannot_move_it():

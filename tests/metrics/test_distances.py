@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 from unittest import mock
 
 import numpy as np
@@ -161,6 +162,16 @@ def test_missing_weights_are_told_before_anything_runs(weights):
         FeatureDistance("fid_inception", "toy")
 
 
+def test_all_that_is_missing_is_in_one_message(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(MissingRequirement) as caught:
+        FeatureDistance("fid_inception", "toy", reference="ffhq")
+    reference, package, file = str(caught.value).split("; and ")
+    assert "reference save FOLDER --name ffhq" in reference
+    assert package.endswith("pip install torch-fidelity")
+    assert file.endswith("weights import FILE --as fid_inception")
+
+
 # -- values, floor, jackknife ---------------------------------------------------------------------
 
 
@@ -200,8 +211,11 @@ def test_value_interval_corrected_value_and_floor(squeezenet):
     assert corrected.se == value.se and corrected.floor is None
     assert value.settings["jackknife"]["left_out_of"] == "both sets"
     one, other = halves(batch.keys, 2020, intervals_of(batch))
-    assert value.floor == pytest.approx(frechet_distance(hr[one], hr[other]) / 2, rel=1e-6)
-    assert "share no known person; times 0.5," in value.settings["floor"]
+    half = frechet_distance(hr[one], hr[other])
+    quarters = [frechet_distance(hr[one[i::2]], hr[other[i::2]]) for i in (0, 1)]
+    # Falling on as it fell from quarters to halves; at most as 1 / n.
+    assert value.floor == pytest.approx(half * max(0.5, half / np.mean(quarters)), rel=1e-6)
+    assert "share no known person; times 0.5^" in value.floor_is
     assert value.n == value.settings["n_reference"] == 30
     json.dumps(value.to_json(), allow_nan=False)
 
@@ -270,6 +284,24 @@ def test_two_images_have_a_value_but_no_interval(squeezenet):
     assert list(got) == ["fd_squeezenet_n2@toy"]
     value = got["fd_squeezenet_n2@toy"]
     assert value.value > 0 and value.ci95 is None and value.floor is None
+
+
+def test_the_corrected_value_of_two_images_is_named_with_the_reason(squeezenet):
+    metric = FeatureDistance("squeezenet1_1", "toy", allow_small=True)
+    scores = MetricSuite([metric]).score([a_batch(2)], Expected(2))
+    assert list(scores.values) == ["fd_squeezenet_n2@toy"]
+    assert "at least three images" in scores.skipped["fd_squeezenet_jk_n2@toy"]
+    scores = MetricSuite([metric]).score([a_batch(3)], Expected(3))  # nothing is left of the former
+    assert len(scores.values) == 2 and not scores.skipped
+
+
+def test_images_too_small_for_the_network_are_not_computed(squeezenet):
+    metric = FeatureDistance("squeezenet1_1", "toy", allow_small=True)
+    assert np.isfinite(scored(metric, a_batch(3, side=9))["fd_squeezenet_n3@toy"].value)
+    few = MetricSuite([FeatureDistance("squeezenet1_1", "toy", allow_small=True)])
+    scores = few.score([a_batch(3, side=8)], Expected(3))
+    assert not scores.failed
+    assert "at least 9x9 pixels, not 8x8" in scores.skipped["fd_squeezenet_n3@toy"]
 
 
 # -- features kept between runs -------------------------------------------------------------------

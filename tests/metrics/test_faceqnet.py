@@ -6,6 +6,7 @@ used here with a sixteenth of the channels.
 """
 
 import json
+import sys
 from functools import partial
 
 import cv2
@@ -19,6 +20,9 @@ from facesr_bench.errors import ConfigError, MissingRequirement, WeightsError
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.metrics.faceqnet import FaceQnet, prepare
 from facesr_bench.nets.keras_graph import KerasGraph
+from facesr_bench.weights.__main__ import main as weights_main
+from facesr_bench.weights.cache import file_hash, read_pins
+from facesr_bench.weights.importing import import_file
 from facesr_bench.weights.keras import keras_of
 from metrics.fabricated import FabricatedWeights, random_batch
 from metrics.sharding import assert_shards_agree
@@ -305,6 +309,38 @@ def test_no_hdf5_at_all(tmp_path):
 def test_missing_weights_are_told_with_the_command(weights, version):
     with pytest.raises(MissingRequirement, match=f"weights import FILE --as faceqnet_{version}"):
         FaceQnet(version)
+
+
+def test_weights_and_h5py_are_told_together(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingRequirement, match=r"--as faceqnet_v0; and .* pip install h5py$"):
+        FaceQnet()
+
+
+def test_a_file_that_is_no_model_is_not_imported_and_one_imported_by_mistake_can_be_replaced(
+    weights, keras, tmp_path, capsys
+):
+    junk = tmp_path / "FaceQnet.h5"
+    for content in (b"\x89HDF\r\n\x1a\n" + bytes(600), b"<html>quota</html>"):
+        junk.write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot be read as a Keras 2 model"):
+            import_file(junk, "faceqnet_v0")
+    assert not read_pins()
+    other = Keras(np.zeros((1, 224, 224, 3)))
+    other.output = other.conv("conv", "base_input", 2, 3)  # a model, but another one
+    other.save(junk)
+    assert import_file(junk).pinned
+    right = tmp_path / "right" / "FaceQnet.h5"
+    right.parent.mkdir()
+    keras.save(right)
+    for name in (None, "faceqnet_v0"):
+        with pytest.raises(WeightsError, match="--as faceqnet_v0 --replace"):
+            import_file(right, name)
+    with pytest.raises(WeightsError, match="not one number"):
+        FaceQnet()
+    assert weights_main(["import", str(right), "--as", "faceqnet_v0", "--replace"]) == 0
+    assert "is recorded" in capsys.readouterr().out
+    assert FaceQnet().settings()["weights_sha256"] == file_hash(right)[:16]
 
 
 def test_an_unknown_version_is_refused():

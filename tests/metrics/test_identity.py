@@ -14,6 +14,7 @@ from skimage.transform import SimilarityTransform
 
 from facesr_bench.errors import ConfigError, MissingRequirement, NotComputed
 from facesr_bench.faces.alignment import TEMPLATE, aligned, crop, similarity, template
+from facesr_bench.faces.recognition import RECOGNISERS
 from facesr_bench.faces.yunet import Face
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.metrics.identity import Identity
@@ -334,20 +335,51 @@ def test_landmarks_the_data_set_lacks_are_found_on_hr(weights):
     nothing = replace(batch, landmarks=[None] * len(batch.keys))
     with pytest.raises(NotComputed, match="stores no landmarks"):
         scored(Identity(NET, "stored"), nothing)
-    with pytest.raises(
-        NotComputed, match="yunet"
-    ):  # auto, without its weights: says how to get them
-        scored(Identity(NET, "auto"), nothing)
+
+
+class Blind:
+    settings = {"detector": "stub"}  # noqa: RUF012
+
+    def best(self, image):
+        return None
+
+
+def test_where_no_face_is_found_the_reason_names_the_image_looked_at(weights):
+    nothing = replace(faces(), landmarks=[None] * 7)
+    small = torch.zeros(7, 3, 16, 16, dtype=torch.uint8)
+    for batch, said in (
+        (nothing, "no face was found on HR"),
+        (replace(nothing, hr=None, lr=small), "no face was found on the enlarged LR"),
+    ):
+        with pytest.raises(NotComputed, match=said):
+            scored(Identity(NET, "auto", detector=Blind()), batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "divisor"),
+    [("mobilefacenet", 128.0), ("mobilefacenet_y1", 128.0), ("arcface", 127.5), ("facenet", 128.0)],
+)
+def test_pixels_are_scaled_as_each_network_was_trained(name, divisor):
+    scaled = RECOGNISERS[name].prepare(torch.tensor([0.0, 127.5, 255.0], dtype=torch.float64))
+    assert scaled.tolist() == [-127.5 / divisor, 0.0, 127.5 / divisor]
+    assert RECOGNISERS[name].settings["input"] == f"rgb, (x - 127.5) / {divisor:g}"
+    assert set(RECOGNISERS) == {"mobilefacenet", "mobilefacenet_y1", "arcface", "facenet"}
 
 
 def test_what_is_missing_or_wrong_is_told_at_construction(weights):
     for name, weight in (("mobilefacenet_y1", "mobilefacenet_y1"), ("arcface", "arcface_irse50")):
         with pytest.raises(MissingRequirement, match=weight):
             Identity(name)
-    with pytest.raises(MissingRequirement, match="yunet"):
-        Identity(NET, "detect")
+    for origin in ("detect", "auto"):
+        with pytest.raises(MissingRequirement, match="yunet"):
+            Identity(NET, origin)
     with pytest.raises(MissingRequirement, match="yunet"):
         Identity(NET, "stored", 1.1, True)
+    with pytest.raises(MissingRequirement) as both:
+        Identity("facenet", "auto", 1.1, True)
+    assert "--as facenet_vggface2; and weights 'yunet'" in str(both.value)
+    assert str(both.value).count("--as yunet") == 1
+    assert "landmarks=stored" not in str(both.value)  # verifying needs YuNet all the same
     for arguments, word in (
         (("resnet",), "resnet"),
         ((NET, "guessed"), "guessed"),

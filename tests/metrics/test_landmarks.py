@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from facesr_bench.errors import ConfigError
+from facesr_bench.errors import ConfigError, MissingRequirement
 from facesr_bench.faces.yunet import Face
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.metrics.landmarks import (
@@ -73,6 +73,40 @@ def test_settings_tell_what_happened():
     assert told["landmarks_from"] == {"detector": "stub"}
     with pytest.raises(ConfigError, match="stored, detect, auto"):
         LandmarkSource("guess", Stub())
+
+
+def test_without_the_detector_auto_is_refused_and_offers_to_do_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESR_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingRequirement) as caught:
+        LandmarkSource()
+    assert "weights import FILE --as yunet; or do without detection" in str(caught.value)
+    assert "landmarks=stored" in str(caught.value)
+    with pytest.raises(MissingRequirement) as caught:
+        LandmarkSource("detect")
+    assert "landmarks=stored" not in str(caught.value)
+    assert LandmarkSource("stored").detector is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "truth", "said"),
+    [
+        ("stored", "HR", "the data set stores no landmarks for them"),
+        ("detect", "the enlarged LR", "no face was found on the enlarged LR"),
+        ("detect", None, "there is no HR to find faces on"),
+        ("auto", "HR", "the data set stores no landmarks for them and no face was found on HR"),
+        ("auto", None, "the data set stores no landmarks for them and there is no HR to find"),
+    ],
+)
+def test_the_reason_names_what_was_looked_at(origin, truth, said):
+    assert LandmarkSource(origin, Stub()).lacking(truth).startswith(said)
+
+
+def test_the_stand_in_does_not_depend_on_what_training_left_on():
+    given = batch([None, None])
+    given.lr[:] = torch.randint(0, 256, given.lr.shape, generator=torch.manual_seed(0))
+    plain = stand_in(given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(stand_in(given), plain)
 
 
 def test_distances_by_hand():

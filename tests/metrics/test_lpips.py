@@ -109,6 +109,12 @@ def test_a_missing_package_is_told(squeeze, monkeypatch):
         LPIPS("squeeze")
 
 
+def test_package_and_weights_are_told_together(weights, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "lpips", None)
+    with pytest.raises(MissingRequirement, match=r"pip install lpips; and .* --as squeezenet1_1$"):
+        LPIPS("squeeze")
+
+
 def test_another_layout_is_refused(weights):
     renamed = {
         name.replace("features.12", "features.13"): v for name, v in fabricate("squeeze").items()

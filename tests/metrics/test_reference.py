@@ -88,7 +88,7 @@ def test_a_saved_folder_is_a_reference_of_another_size(squeezenet, tmp_path, cap
     assert (value.settings["n_sr"], value.settings["n_reference"]) == (14, 26)
     assert value.settings["jackknife"]["left_out_of"] == "both sets"
     assert value.settings["jackknife"]["groups"] == 14
-    assert value.floor > 0 and "times 0.7143" in value.settings["floor"]  # (1/14+1/26)/(2/13)
+    assert value.floor > 0 and "times 0.7143^" in value.floor_is  # (1/14+1/26)/(2/13)
     with pytest.raises(UsageError, match="'ffhq' already"):
         main(command)
 
@@ -171,6 +171,15 @@ def test_bad_files_are_refused_in_a_sentence(squeezenet, tmp_path, content, said
     with pytest.raises(DataError, match=said):
         main(["import", str(file), "--name", "x", "--network", "squeezenet1_1"])
     assert not hasattr(sys, "opened") and not reference_path("x").exists()
+
+
+def test_a_reference_called_like_the_test_set_is_refused(squeezenet, tmp_path):
+    fitted = gaussian()
+    file = npz(tmp_path / "s.npz", mu=fitted.mean, sigma=fitted.covariance)
+    store_statistics("toy", "squeezenet1_1", 256, None, file)
+    with pytest.raises(ConfigError, match="'@toy' would mean two things"):
+        FeatureDistance("squeezenet1_1", "toy", reference="toy")
+    assert FeatureDistance("squeezenet1_1", "other", reference="toy").needs == frozenset()
 
 
 def test_names_and_missing_things(squeezenet, tmp_path, capsys):

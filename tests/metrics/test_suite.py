@@ -94,6 +94,39 @@ def test_a_metric_that_could_score_nothing_is_not_computed_and_says_why():
     assert not scores.failed and list(scores.values) == ["psnr_rgb"]
 
 
+class Unwritable(Fragile):
+    def settings(self):
+        return {"error": float("nan")}
+
+
+def test_what_the_record_could_not_hold_costs_one_metric_alone():
+    scores = MetricSuite([Unwritable(1.0), PSNR()]).score([batch()])
+    assert "not plain JSON" in scores.failed["fragile"] and list(scores.values) == ["psnr_rgb"]
+    json.dumps(scores.to_json(), allow_nan=False)
+
+
+def test_the_operator_is_among_the_settings_of_lr_consistency():
+    def settings(operator):
+        suite = MetricSuite.from_config(
+            compose_metrics(["lr_psnr"]),
+            "toy",
+            lambda x: torch.nn.functional.avg_pool2d(x, 4),
+            operator,
+        )
+        return suite.score([batch()]).values["lr_psnr"].to_json()
+
+    box, nearest = settings({"operator": "box"}), settings({"operator": "nearest"})
+    assert box["settings"]["operator"] == {"operator": "box"}
+    assert box["settings_hash"] != nearest["settings_hash"]
+
+
+def test_intervals_say_what_was_resampled():
+    alone = batch("abcd")
+    people = ScoreBatch(alone.keys, alone.sr, alone.hr, alone.lr, ["x", "x", "y", None])
+    assert MetricSuite([PSNR()]).score([alone]).values["psnr_rgb"].ci_units == "4 images"
+    assert MetricSuite([PSNR()]).score([people]).values["psnr_rgb"].ci_units == "3 people"
+
+
 def test_images_that_cannot_be_scored_are_counted():
     outcome = np.array([1.0, np.nan])
     value = MetricSuite([Fragile(outcome)]).score([batch()]).values["fragile"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from facesr_bench.errors import DataError
-from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.errors import ConfigError, NotComputed
+from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.swd import SWD
 from facesr_bench.metrics.swd_distance import sliced_distance, sliced_jackknife
@@ -121,10 +121,30 @@ def test_normalised_channels_and_a_flat_one():
 
 
 def test_refusals_are_sentences():
-    with pytest.raises(DataError, match="at least 16x16 pixels, not 15x40"):
+    with pytest.raises(NotComputed, match="at least 16 pixels, not 15x40"):
         results(A[:1, :15, :40], A[:1, :15, :40], [[0]])
     metric = SWD("toy")
     metric.update(batch(A[:1], A[:1], ["a"]))
     metric.update(batch(A[:1, :32, :32], A[:1, :32, :32], ["b"]))
-    with pytest.raises(DataError, match="images of one size"):
+    with pytest.raises(NotComputed, match="images of one size"):
         metric.results(Intervals())
+    with pytest.raises(ConfigError, match="smallest=4 is less than a patch"):
+        SWD("toy", smallest=4)
+
+
+def test_of_large_sets_only_the_chosen_are_kept_whatever_the_batches():
+    many = np.random.default_rng(0).integers(0, 256, (300, 16, 16, 3), np.uint8)
+    keys = [f"{i:03d}" for i in range(300)]
+
+    def score(parts):
+        metric = SWD("toy", max_images=9)
+        metric.expect(Expected(300))
+        for part in parts:
+            metric.update(batch(many[part], many[part], [keys[i] for i in part]))
+        kept = {name: len(table) for name, table in metric.rows().items()}
+        return kept, metric.results(Intervals())["swd_16@toy"]
+
+    kept, value = score([range(300)])
+    assert len(set(kept.values())) == 1 and 9 <= kept["sr/16"] < 80
+    assert value.n == value.settings["images"] == 9
+    assert score([range(1, 300, 2), range(0, 300, 2)])[1] == value

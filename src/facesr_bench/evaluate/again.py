@@ -56,10 +56,12 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
     with sole_writer(_finished(folder)):
         record, settings = read_record(folder / "result.json"), _read_settings(folder)
         per_image = _read_table(folder / "per_image.csv")
-        config = metrics_config(request, own=settings["metrics"])
+        config = metrics_config(request, settings["metrics"], settings["data"])
         device = choose_device(request.device)
         data = _build_data(settings, folder)
-        suite = MetricSuite.from_config(config, f"{data.name}-test", data.downsample)
+        suite = MetricSuite.from_config(
+            config, f"{data.name}-test", data.downsample, data.degradation.settings()
+        )
         store = SRStore(folder / "sr")
         log.info("%s: checking that images and test set are the run's own", folder)
         test_set = _same_inputs(record, data, settings, folder)

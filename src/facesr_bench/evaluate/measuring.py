@@ -21,12 +21,18 @@ from facesr_bench.metrics.suite import MetricSuite
 log = logging.getLogger(__name__)
 
 
-def metrics_config(request: Request, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def metrics_config(
+    request: Request,
+    own: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The ``metrics`` configuration the words ask for.
 
     Args:
         request: the command.
-        own: what a finished run measured: the default, and the seed of whatever is asked for.
+        own: what a finished run measured: the default, and the seed and arguments of whatever is
+            asked for.
+        data: that run's data, which name the reference set.
 
     Raises:
         UsageError: a metric that does not exist; no word, and a run that measured nothing.
@@ -35,9 +41,11 @@ def metrics_config(request: Request, own: Mapping[str, Any] | None = None) -> di
     # As launch does for runs: everything else that reads YAML sees the user's folders too.
     name_conf_folders([word for folder in folders for word in ("--config-dir", folder)])
     if request.metrics or own is None:
-        config = compose_metrics(request.metrics or ["core"], folders)
+        config = compose_metrics(request.metrics or ["core"], folders, data)
         if own is not None:
             config["seed"] = own["seed"]
+            ours = {k: v for k, v in (own["measures"] or {}).items() if v}
+            config["measures"] = {k: ours.get(k, v) for k, v in config["measures"].items()}
     else:
         config = dict(own)
     if not any((config["measures"] or {}).values()):

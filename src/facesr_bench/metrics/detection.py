@@ -30,9 +30,9 @@ class FacesYuNet(FaceMetric):
 
     ``face_detected_yunet`` is the share of images with a face (0 or 1 each). Where a face was found
     and the true landmarks are known, ``landmark_nme`` is the mean distance of the five points divided
-    by the distance of the true eyes, and ``lmd`` that mean distance in pixels of a 512 px image. A
-    method that loses difficult faces is spared their distances: read both beside the share, and
-    beside what HR itself scores (the values' ``floor``): the detector is not exact.
+    by the distance of the true eyes, and ``lmd`` that mean distance in pixels of an image whose long
+    side is 512. A method that loses difficult faces is spared their distances: read both beside the
+    share, and beside what HR itself scores (the values' ``floor``): the detector is not exact.
 
     Args:
         landmarks: where the true points come from; see
@@ -120,7 +120,8 @@ class FacesYuNet(FaceMetric):
             return {}
         origins = self._tables["origin"]
         if (origins.take(origins.keys) == NONE).all():
-            reason = f"no image has landmarks: {self.source.lacking()}"
+            truth = "HR" if f"hr/{DETECTED}" in self._tables else None
+            reason = f"no image has landmarks: {self.source.lacking(truth)}"
         else:
             reason = "no face was found in any SR image with known landmarks"
         return dict.fromkeys((NME, LMD), reason)

@@ -32,7 +32,7 @@ class TwoSets:
 
     @property
     def halves_told(self) -> str:
-        """The halves in words, for the settings."""
+        """The halves in words."""
         one, other = self.halves or ((), ())
         return (
             f"between two halves of the reference, {len(one)} and {len(other)} images, that share no "
@@ -84,9 +84,24 @@ def _with_floor(value: MetricValue, sets: TwoSets) -> MetricValue:
         return value
     one, other = sets.halves
     ratio = bias_ratio(len(sets.sr), len(sets.reference), len(one), len(other))
-    told = f"{sets.halves_told}; times {ratio:.4g}, as the distance of equal sets falls as 1/n"
-    floor = ratio * frechet_distance(sets.reference[one], sets.reference[other])
-    return replace(value, floor=floor, settings=value.settings | {"floor": told})
+    half = frechet_distance(sets.reference[one], sets.reference[other])
+    power = _decay(sets.reference, one, other, half)
+    told = f"{sets.halves_told}; times {ratio:.4g}^{power:.3g}, as it falls from quarters to halves"
+    return replace(value, floor=ratio**power * half, floor_is=told)
+
+
+def _decay(reference: Features, one: Places, other: Places, half: float) -> float:
+    """How the distance of equal sets falls with their size: 1 for 1/n, less with fewer than 2 d images.
+
+    From quarters to halves it falls by 2^-power; from halves to the whole set it is taken to do so
+    again, which errs on the side of a higher floor.
+    """
+    if min(len(one), len(other)) < 4 or half <= 0.0:
+        return 1.0
+    quarters = [
+        frechet_distance(reference[one[start::2]], reference[other[start::2]]) for start in (0, 1)
+    ]
+    return float(np.clip(np.log2(np.mean(quarters) / half), 0.0, 1.0))
 
 
 def kernel_value(sets: TwoSets, reference: Features, seed: int) -> MetricValue:
@@ -105,9 +120,17 @@ def kernel_value(sets: TwoSets, reference: Features, seed: int) -> MetricValue:
         "seed": seed,
         "estimate": "unbiased MMD^2, mean over subsets (spread: population std), not multiplied",
     }
-    floor = None
+    floor = floor_is = None
     if sets.halves is not None and min(map(len, sets.halves)) >= kid.FEWEST:
         one, other = sets.halves
         floor = kid.kernel_distance(reference[one], reference[other], seed).mean
-        settings["floor"] = f"{sets.halves_told}; as it is, since the estimate has no bias"
-    return MetricValue(found.mean, False, len(sets.sr), settings, floor=floor, spread=found.spread)
+        floor_is = f"{sets.halves_told}; as it is, since the estimate has no bias"
+    return MetricValue(
+        found.mean,
+        False,
+        len(sets.sr),
+        settings,
+        floor=floor,
+        floor_is=floor_is,
+        spread=found.spread,
+    )

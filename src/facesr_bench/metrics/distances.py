@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from facesr_bench.errors import NotComputed
+from facesr_bench.errors import ConfigError, NotComputed
 from facesr_bench.metrics import kid
 from facesr_bench.metrics.base import Expected, FaceMetric, Need, ScoreBatch
 from facesr_bench.metrics.distance_values import TwoSets, frechet_values, kernel_value
@@ -30,9 +30,15 @@ from facesr_bench.metrics.feature_network import build_feature_network
 from facesr_bench.metrics.gaussians import Statistics
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.reference_halves import halves
-from facesr_bench.metrics.reference_store import Origin, read_origin, read_reference
+from facesr_bench.metrics.reference_store import read_origin, read_reference
 from facesr_bench.metrics.rows import RowTable
 from facesr_bench.metrics.value import MetricValue
+from facesr_bench.weights.requirements import require
+
+_NO_JACKKNIFE = (
+    "the correction leaves out one group of images after the other, for which there must be at least "
+    "three images on each side"
+)
 
 
 class FeatureDistance(FaceMetric):
@@ -46,6 +52,10 @@ class FeatureDistance(FaceMetric):
             so; filled by the harness.
         reference: a saved or imported reference instead of the HR images. No HR is needed then, the
             numbers of images may differ, and its name follows the "@". Statistics alone give no KID.
+
+    Raises:
+        ConfigError: no such network, or a reference of another make or with the test set's name.
+        MissingRequirement: the reference, the weights or a package are missing, all in one message.
     """
 
     higher_is_better = False
@@ -62,13 +72,20 @@ class FeatureDistance(FaceMetric):
         reference: str | None = None,
     ) -> None:
         super().__init__()
-        self._origin: Origin | None = None
-        if reference is not None:
-            self._origin = read_origin(reference)
-            self.needs = frozenset()
-        self._network = build_feature_network(network)
+        if reference == set_name:
+            raise ConfigError(
+                f"The reference {reference!r} is called like the test set, so that "
+                f"'@{reference}' would mean two things: distances to the test set's own HR images, and "
+                "to the reference. Save it under another name, or give the test set another "
+                "(evaluate: --set-name)."
+            )
+        self._origin, self._network = require(
+            lambda: None if reference is None else read_origin(reference),
+            lambda: build_feature_network(network),
+        )
         if self._origin is not None and reference is not None:
             self._origin.require(reference, network, self._network.settings)
+            self.needs = frozenset()
         self.features = self._network.frozen
         self.set_name = reference or set_name
         self.seed = seed
@@ -77,6 +94,7 @@ class FeatureDistance(FaceMetric):
         self._expected: int | None = None
         self._hr_file: Path | None = None
         self._hr_known: frozenset[str] = frozenset()
+        self._omitted: dict[str, str] = {}
 
     # -- names and settings -----------------------------------------------------------------------
 
@@ -163,6 +181,7 @@ class FeatureDistance(FaceMetric):
         """Forget all rows and what was expected."""
         super().reset()
         self._expected, self._hr_file, self._hr_known = None, None, frozenset()
+        self._omitted = {}
 
     # -- reducing ---------------------------------------------------------------------------------
 
@@ -176,7 +195,13 @@ class FeatureDistance(FaceMetric):
         kernel = self._network.kernel
         if kernel is not None and not isinstance(sets.reference, Statistics):
             values[kernel] = kernel_value(sets, sets.reference, self.seed)
-        return {self._key(name, smaller): value for name, value in values.items()}
+        named = {self._key(name, smaller): value for name, value in values.items()}
+        self._omitted = dict.fromkeys((key for key in self.keys if key not in named), _NO_JACKKNIFE)
+        return named
+
+    def omitted(self) -> dict[str, str]:
+        """The corrected value, where the last :meth:`results` could not give it."""
+        return dict(self._omitted)
 
     def _two_sets(self, keys: list[str], intervals: Intervals) -> TwoSets:
         people: Intervals | None = intervals

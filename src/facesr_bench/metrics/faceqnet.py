@@ -24,6 +24,7 @@ from facesr_bench.metrics.frozen import FrozenNetwork, exact_float32
 from facesr_bench.nets.keras_graph import KerasGraph
 from facesr_bench.weights.keras import load_keras
 from facesr_bench.weights.loading import locate
+from facesr_bench.weights.requirements import installed, require
 
 Version = Literal["v0", "v1"]
 _KEYS = {"v0": "fiq", "v1": "fiq_v1"}
@@ -39,7 +40,7 @@ class FaceQnet(PerImageMetric):
 
     Raises:
         ConfigError: no such version.
-        MissingRequirement: the weights or h5py are missing.
+        MissingRequirement: the weights, h5py, or both are missing.
         WeightsError: the file is not a network from 224x224 colours to one number.
     """
 
@@ -51,7 +52,7 @@ class FaceQnet(PerImageMetric):
         if version not in _KEYS:
             raise ConfigError(f"There is no FaceQnet {version!r}; choose {', '.join(_KEYS)}.")
         self.version = version
-        self.file = locate(f"faceqnet_{version}")
+        self.file, _ = require(lambda: locate(f"faceqnet_{version}"), lambda: installed("h5py"))
         network = KerasGraph(load_keras(self.file))
         _check(network)
         self.quality = FrozenNetwork(network, _as_it_is)

@@ -24,6 +24,9 @@ from facesr_bench.metrics.rows import RowTable
 
 log = logging.getLogger(__name__)
 
+_CODE = 2
+"""Raised whenever our own code would compute other features or NIQE of the same images."""
+
 
 @dataclass(frozen=True)
 class KeyedFeatures:
@@ -43,7 +46,13 @@ def cache_path(hr_hash: str, settings: Mapping[str, Any], device: str) -> Path:
     """
     import torch
 
-    facts = {"hr": hr_hash, "device": device, "torch": torch.__version__, "network": dict(settings)}
+    facts = {
+        "code": _CODE,
+        "hr": hr_hash,
+        "device": device,
+        "torch": torch.__version__,
+        "network": dict(settings),
+    }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return cache_dir() / "features" / f"{digest[:32]}.npz"
 

@@ -8,6 +8,7 @@ batch nor the number of ranks can move a score.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,14 @@ _LARGEST_CHUNK = 16
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """No gradients, no autocast, no TF32, deterministic cuDNN; the caller's settings come back."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = (cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark)
-    cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = (
-        False, False, True, False,
-    )  # fmt: skip
+    """No gradients, no autocast, no TF32 or bf16 inside products, deterministic cuDNN.
+
+    The caller's settings come back, whichever of PyTorch's two ways set them.
+    """
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.benchmark)
+    cudnn.deterministic, cudnn.benchmark = True, False
+    restore = _ieee_products()
     try:
         with (
             torch.no_grad(),
@@ -32,7 +35,56 @@ def exact_float32() -> Iterator[None]:
         ):
             yield
     finally:
-        cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+        restore()
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+def _ieee_products() -> Callable[[], None]:
+    """Make float32 products exact; returns what puts the caller's settings back."""
+    switches = []
+    for name in (
+        "cuda.matmul",
+        "cudnn.conv",
+        "cudnn.rnn",
+        "mkldnn.matmul",
+        "mkldnn.conv",
+        "mkldnn.rnn",
+    ):
+        part: Any = torch.backends
+        for word in name.split("."):
+            part = getattr(part, word, None)
+        if hasattr(part, "fp32_precision"):
+            switches.append((part, part.fp32_precision))
+    if not switches:  # PyTorch before 2.9 has only the flags
+        return _ieee_by_flags()
+    try:
+        legacy = torch.get_float32_matmul_precision()
+    except RuntimeError:  # set through the switches, which the old question refuses to sum up
+        legacy = None
+    torch.set_float32_matmul_precision("highest")
+    for part, _ in switches:
+        part.fp32_precision = "ieee"
+
+    def restore() -> None:
+        if legacy is not None:
+            torch.set_float32_matmul_precision(legacy)
+        for part, value in switches:
+            part.fp32_precision = value
+
+    return restore
+
+
+def _ieee_by_flags() -> Callable[[], None]:
+    cudnn, legacy = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    convolutions = cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")  # covers cuda.matmul.allow_tf32 and mkldnn
+    cudnn.allow_tf32 = False
+
+    def restore() -> None:
+        torch.set_float32_matmul_precision(legacy)
+        cudnn.allow_tf32 = convolutions
+
+    return restore
 
 
 class FrozenNetwork(nn.Module):

@@ -25,6 +25,9 @@ from facesr_bench.metrics.landmarks import LandmarkSource, Origin, stand_in
 from facesr_bench.metrics.means import mean_value
 from facesr_bench.metrics.value import MetricValue
 from facesr_bench.metrics.verification import unit
+from facesr_bench.weights.requirements import require
+
+_SHOWN = {"hr": "HR", "lr": "the enlarged LR"}
 
 
 class Identity(FaceMetric):
@@ -48,7 +51,7 @@ class Identity(FaceMetric):
 
     Raises:
         ConfigError: no such network, or a distance outside 0..2.
-        MissingRequirement: weights that are not here.
+        MissingRequirement: weights that are not here, the network's and YuNet's in one message.
     """
 
     higher_is_better = True
@@ -70,14 +73,14 @@ class Identity(FaceMetric):
                 "give one above 0 and up to 2."
             )
         self.known = recogniser(network)
-        opened, self.weights = open_network(self.known)
+        verifies = verification_distance is not None and verification_detected
+        (opened, self.weights), (self.source, self.detector) = require(
+            lambda: open_network(self.known),
+            lambda: _detection(landmarks, detector, verifies),
+        )
         self.network = FrozenNetwork(opened, self.known.prepare)
         self.verification_distance = verification_distance
         self.seed = seed
-        self.source = LandmarkSource(landmarks, detector)
-        self.detector: Detector | None = None
-        if verification_distance is not None and verification_detected:
-            self.detector = detector or YuNet()
         self._columns: dict[str, dict[str, float]] = {}
         self._omitted: dict[str, str] = {}
 
@@ -143,8 +146,7 @@ class Identity(FaceMetric):
 
     def _reduce(self, role: str, intervals: Intervals) -> dict[str, MetricValue]:
         keys = self._tables[role].keys
-        shown = "HR" if role == "hr" else "the enlarged LR"
-        origins = self.source.describe(self._tables["origin"].take(keys), shown)
+        origins = self.source.describe(self._tables["origin"].take(keys), _SHOWN[role])
         values = {}
         for form, column in self._scored(role, keys, intervals).items():
             name = form.format(self.known.name)
@@ -166,7 +168,7 @@ class Identity(FaceMetric):
     def _scored(self, role: str, keys: list[str], intervals: Intervals) -> Columns:
         sr, truth = (unit(self._tables[name].take(keys)) for name in ("sr", role))
         if not np.isfinite(truth).any():
-            raise NotComputed(f"no image has landmarks: {self.source.lacking()}")
+            raise NotComputed(f"no image has landmarks: {self.source.lacking(_SHOWN[role])}")
         if role == "lr":
             return against_lr(sr, truth)
         columns = against_hr(keys, sr, truth, intervals.identities, self.seed)
@@ -191,6 +193,14 @@ class Identity(FaceMetric):
         """Forget all rows and what came of them."""
         super().reset()
         self._columns, self._omitted = {}, {}
+
+
+def _detection(
+    landmarks: Origin, detector: Detector | None, verifies: bool
+) -> tuple[LandmarkSource, Detector | None]:
+    """Where landmarks come from, and what says of a pair whether both show a face."""
+    verifier = (detector or YuNet()) if verifies else None
+    return LandmarkSource(landmarks, verifier or detector), verifier
 
 
 def _visible(detector: Detector, image: UInt8Image) -> bool:

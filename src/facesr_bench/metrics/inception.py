@@ -1,6 +1,7 @@
 """The Inception of FID and KID: torch-fidelity's port, 2048 numbers from its last pooling layer."""
 
 import io
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from facesr_bench.errors import MissingRequirement, WeightsError, first_line
 from facesr_bench.metrics.feature_network import DIMENSIONS, FeatureNetwork
 from facesr_bench.metrics.frozen import FrozenNetwork
 from facesr_bench.weights.loading import load_state, locate
+from facesr_bench.weights.requirements import require
 
 _CHUNK = 8
 
@@ -17,23 +19,17 @@ def build() -> FeatureNetwork:
     """The network under the name every paper means by FID.
 
     Raises:
-        MissingRequirement: torch-fidelity or the weights are not there.
+        MissingRequirement: torch-fidelity, the weights, or both are not there.
         WeightsError: the weights are not the registered ones, or do not fit.
     """
-    try:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    except ImportError as error:
-        raise MissingRequirement(
-            f"the FID Inception needs torch-fidelity ({first_line(error)}): pip install torch-fidelity"
-        ) from error
-    file = locate("fid_inception")
+    extractor_class, file = require(_extractor_class, lambda: locate("fid_inception"))
     # Its constructor unpickles whatever path it is given. So our door opens the file, and the
     # constructor gets the checked tensors as a file that was made of them here.
     checked = io.BytesIO()
     torch.save(load_state(file), checked)
     checked.seek(0)
     try:
-        extractor = FeatureExtractorInceptionV3(
+        extractor = extractor_class(
             "fid_inception", ["2048"], feature_extractor_weights_path=checked
         )
     except RuntimeError as error:
@@ -55,6 +51,16 @@ def build() -> FeatureNetwork:
         kernel="kid",
         minimum_images=1000,
     )
+
+
+def _extractor_class() -> Callable[..., nn.Module]:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise MissingRequirement(
+            f"the FID Inception needs torch-fidelity ({first_line(error)}): pip install torch-fidelity"
+        ) from error
+    return FeatureExtractorInceptionV3  # type: ignore[no-any-return]
 
 
 class _Pool3(nn.Module):

@@ -21,11 +21,16 @@ _CHUNK_ELEMENTS = 2**22
 
 @dataclass(frozen=True)
 class Interval:
-    """Standard error, 95 % interval, and how both were made."""
+    """Standard error, 95 % interval, and how both were made.
+
+    Attributes:
+        units: what was resampled or left out, and how many: "200 people", "20 groups of images".
+    """
 
     se: float
     ci95: tuple[float, float]
     kind: IntervalKind
+    units: str
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,14 @@ class Intervals:
     def mean(self, keys: Sequence[str], values: Floats) -> Interval | None:
         """Percentile bootstrap interval; None with fewer than two units or replicates."""
         counted = [key for key, good in zip(keys, np.isfinite(values), strict=True) if good]
-        if self.replicates < 2 or len(np.unique(self.units(counted))) < 2:
+        number = len(np.unique(self.units(counted)))
+        if self.replicates < 2 or number < 2:
             return None
         replicates = self.mean_replicates(keys, values)
-        return Interval(float(np.std(replicates, ddof=1)), _percentiles(replicates), "bootstrap")
+        se = float(np.std(replicates, ddof=1))
+        people = any(key in self.identities for key in counted)
+        units = f"{number} {'people' if people else 'images'}"
+        return Interval(se, _percentiles(replicates), "bootstrap", units)
 
     def group_labels(self, number: int) -> NDArray[np.int64]:
         """Jackknife group of each image in key order; sizes differ by at most one.
@@ -121,7 +130,8 @@ class Intervals:
             return None
         spread = float(np.sum((replicates - np.mean(replicates)) ** 2))
         se = float(np.sqrt((groups - 1) / groups * spread))
-        return Interval(se, (value - 1.96 * se, value + 1.96 * se), "jackknife")
+        ends = (value - 1.96 * se, value + 1.96 * se)
+        return Interval(se, ends, "jackknife", f"{groups} groups of images")
 
 
 def paired_difference(

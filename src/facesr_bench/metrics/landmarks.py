@@ -24,12 +24,12 @@ class LandmarkSource:
 
     Args:
         origin: "stored" takes the data set's, "detect" finds all of them with YuNet (score > 0.6),
-            "auto" finds those the data set lacks, as far as YuNet's weights are here.
+            "auto" finds those the data set lacks.
         detector: YuNet with the registered weights when not given.
 
     Raises:
         ConfigError: another word.
-        MissingRequirement: "detect" without YuNet's weights.
+        MissingRequirement: "detect" or "auto" without YuNet's weights.
     """
 
     def __init__(self, origin: Origin = "auto", detector: Detector | None = None) -> None:
@@ -39,14 +39,8 @@ class LandmarkSource:
             )
         self.origin = origin
         self.detector = detector
-        self.missing = ""
         if detector is None and origin != "stored":
-            try:
-                self.detector = YuNet()
-            except MissingRequirement as error:
-                if origin == "detect":
-                    raise
-                self.missing = str(error)
+            self.detector = _yunet(origin)
 
     def find(
         self, batch: ScoreBatch, truth: Tensor | None
@@ -83,14 +77,31 @@ class LandmarkSource:
             words = f"{stored} stored, {found} {words}"
         return {"landmarks": words, "landmarks_from": self.detector.settings}
 
-    def lacking(self) -> str:
-        """Why an image may be without landmarks, for a sentence."""
-        words = "the data set stores no landmarks for them"
-        if self.origin == "detect":
-            words = "no face was found on HR"
-        elif self.origin == "auto" and self.detector is not None:
-            words += " and no face was found on HR"
-        return words + (f" ({self.missing})" if self.missing else "")
+    def lacking(self, truth: str | None = "HR") -> str:
+        """Why an image may be without landmarks, for a sentence.
+
+        Args:
+            truth: what faces were looked for on; None where there was nothing.
+        """
+        stored = "the data set stores no landmarks for them"
+        if self.origin == "stored":
+            return stored
+        found = "there is no HR to find faces on"
+        if truth is not None:
+            found = f"no face was found on {truth}"
+        return found if self.origin == "detect" else f"{stored} and {found}"
+
+
+def _yunet(origin: Origin) -> Detector:
+    try:
+        return YuNet()
+    except MissingRequirement as error:
+        if origin == "detect":
+            raise
+        raise MissingRequirement(
+            f"{error}; or do without detection, with the landmarks the data set stores: "
+            "landmarks=stored (metrics.measures.MEASURE.landmarks=stored)"
+        ) from None
 
 
 def _usable(points: Landmarks | None) -> Landmarks | None:
@@ -102,8 +113,9 @@ def stand_in(batch: ScoreBatch) -> Tensor | None:
     if batch.lr is None:
         return None
     size = (batch.sr.shape[2], batch.sr.shape[3])
-    # One image at a time: matrix products change their last bits with the batch size.
-    large = [resize(lr[None].float(), size, "bicubic") for lr in batch.lr]
+    # One image at a time: matrix products change their last bits with the batch size. In float64:
+    # neither autocast nor TF32, which training may have left on, touches it.
+    large = [resize(lr[None].double(), size, "bicubic") for lr in batch.lr]
     return torch.cat(large).clamp(0, 255).round().to(torch.uint8)
 
 

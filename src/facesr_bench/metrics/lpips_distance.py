@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facesr_bench.checkpoints import read_checkpoint
-from facesr_bench.errors import ConfigError, MissingRequirement, NotComputed, WeightsError
+from facesr_bench.errors import ConfigError, NotComputed, WeightsError
 from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch
 from facesr_bench.metrics.frozen import FrozenNetwork
 from facesr_bench.weights.loading import load_state, locate
+from facesr_bench.weights.requirements import installed, require
 
 Backbone = Literal["alex", "vgg", "squeeze"]
 
@@ -49,7 +50,7 @@ class LPIPS(PerImageMetric):
 
     Raises:
         ConfigError: no such backbone.
-        MissingRequirement: the package or the backbone's weights are missing.
+        MissingRequirement: the package, the backbone's weights, or both are missing.
         WeightsError: weights that are not the registered ones, or heads that are not version 0.1's.
     """
 
@@ -61,9 +62,8 @@ class LPIPS(PerImageMetric):
         super().__init__()
         if net not in WEIGHTS:
             raise ConfigError(f"LPIPS has no backbone {net!r}; choose {', '.join(WEIGHTS)}.")
-        package = _package()
         self.net = net
-        self.file = locate(WEIGHTS[net])
+        package, self.file = require(_package, lambda: locate(WEIGHTS[net]))
         network = build(package, net, load_state(self.file), self.file.path)
         self.distance = FrozenNetwork(network, prepare)
 
@@ -170,10 +170,4 @@ def _heads(package: ModuleType, net: Backbone) -> dict[str, Tensor]:
 def _package() -> ModuleType:
     from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before torchvision)
 
-    try:
-        import lpips
-    except ImportError as error:
-        raise MissingRequirement(
-            f"the package lpips is missing ({error}): pip install lpips"
-        ) from error
-    return lpips  # type: ignore[no-any-return]
+    return installed("lpips")

@@ -5,7 +5,7 @@ protocol has a known operator that one is used; where it has none (random blur, 
 LR) antialiased bicubic stands in, and the key says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from facesr_bench.errors import DataError
 from facesr_bench.images import Size
 from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch
+from facesr_bench.metrics.frozen import exact_float32
 from facesr_bench.metrics.psnr_ssim import CAP_DB, decibels
 from facesr_bench.resize import resize
 
@@ -34,7 +35,8 @@ def lr_errors(batch: ScoreBatch, downsample: Downsample | None) -> tuple[NDArray
     errors, own = [], True
     # One image at a time: matrix products change their last bits with the batch size.
     for sr, lr in zip(batch.sr[:, None], batch.require("lr")[:, None], strict=True):
-        small, own = _shrink(sr.float() / 255, (lr.shape[2], lr.shape[3]), downsample)
+        with exact_float32():  # training may have left TF32 or bf16 products on
+            small, own = _shrink(sr.float() / 255, (lr.shape[2], lr.shape[3]), downsample)
         if small.shape != lr.shape:
             raise DataError(
                 f"The protocol's operator makes {small.shape[2]}x{small.shape[3]} pixels of an SR "
@@ -56,9 +58,12 @@ class _LRConsistency(PerImageMetric):
     needs: ClassVar[frozenset[Need]] = frozenset({"lr"})
     name: ClassVar[str]
 
-    def __init__(self, downsample: Downsample | None = None) -> None:
+    def __init__(
+        self, downsample: Downsample | None = None, operator: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.downsample = downsample
+        self.operator = None if operator is None else dict(operator)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -80,7 +85,9 @@ class _LRConsistency(PerImageMetric):
         """The operator used, quantisation and reduction."""
         stand_in = all(key.endswith("_bicubic") for key in self.keys)
         return {
-            "operator": "antialiased bicubic" if stand_in else "the protocol's own",
+            "operator": "antialiased bicubic"
+            if stand_in
+            else self.operator or "the protocol's own",
             "images": "SR from uint8, downsampled unrounded and unclamped",
             "reduction": "mean of images",
         }
@@ -91,6 +98,7 @@ class LRPSNR(_LRConsistency):
 
     Args:
         downsample: the protocol's operator (``Degradation.downsample``); filled by the harness.
+        operator: what it is (``Degradation.settings()``); filled by the harness.
     """
 
     higher_is_better = True
@@ -111,6 +119,7 @@ class LRL2(_LRConsistency):
 
     Args:
         downsample: the protocol's operator (``Degradation.downsample``); filled by the harness.
+        operator: what it is (``Degradation.settings()``); filled by the harness.
     """
 
     higher_is_better = False

@@ -81,6 +81,7 @@ class NIQE(PerImageMetric):
         self.model = pristine_model()
         self._hr_file: Path | None = None
         self._hr_known: dict[str, float] = {}
+        self._expected_images = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -108,6 +109,7 @@ class NIQE(PerImageMetric):
         super().expect(expected)
         if self.score_hr and expected.hr_hash is not None:
             facts = {"niqe": self.model.digest, "zero_below": 0.0 if self.exact else DUST}
+            self._expected_images = expected.images
             self._hr_file = cache_path(expected.hr_hash, facts, "cpu")
             known = read_features(self._hr_file, 1)
             if known is not None:
@@ -116,7 +118,7 @@ class NIQE(PerImageMetric):
     def reset(self) -> None:
         """Forget all rows and what was expected."""
         super().reset()
-        self._hr_file, self._hr_known = None, {}
+        self._hr_file, self._hr_known, self._expected_images = None, {}, 0
 
     def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
         """Scores of SR, and of HR where wanted, under the name that belongs to their size."""
@@ -163,8 +165,8 @@ class NIQE(PerImageMetric):
     def _keep_hr(self, name: str) -> None:
         """Keep the HR images' scores for the next method; -1 stands for an image without a score."""
         table = self._tables.get(_HR + name)
-        if self._hr_file is None or table is None or self._hr_known:
-            return
+        if self._hr_file is None or table is None or len(table) != self._expected_images:
+            return  # some image has no HR, or the set is not whole
         keys = table.keys
         scores = table.take(keys)
         rows = np.where(np.isfinite(scores), scores, -1.0).astype(np.float32)[:, None]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facesr_bench.errors import DataError
+from facesr_bench.errors import NotComputed
 from facesr_bench.images import UInt8Image
 from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch, pixels
 
@@ -58,14 +58,14 @@ def ssim(sr: Planes, hr: Planes) -> float:
     The mean is over windows that lie inside the image, population covariance, K = 0.01 and 0.03.
 
     Raises:
-        DataError: an image smaller than one window.
+        NotComputed: an image smaller than one window.
     """
     import cv2
 
     height, width = sr.shape[:2]
     if min(height, width) < _WINDOW:
-        raise DataError(
-            f"SSIM needs images of at least {_WINDOW}x{_WINDOW} pixels, not {height}x{width}."
+        raise NotComputed(
+            f"SSIM needs images of at least {_WINDOW}x{_WINDOW} pixels, not {height}x{width}"
         )
     taps = _gaussian()
 

@@ -149,7 +149,10 @@ def read_origin(name: str) -> Origin:
 
 
 def read_reference(name: str) -> KeyedFeatures | Statistics:
-    """The contents of a reference.
+    """The contents of a reference, all in memory.
+
+    Features of the Inception are 8 kB an image (of SqueezeNet 1 kB): 0.4 GB for 50,000 images. An
+    array inside an .npz cannot be mapped into memory.
 
     Raises:
         MissingRequirement: there is none of this name.

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1  # type: ignore[import-untyped]
 
 from facesr_bench.checkpoints import load_weights
+from facesr_bench.errors import NotComputed
 from facesr_bench.metrics.feature_network import DIMENSIONS, FeatureNetwork
 from facesr_bench.metrics.frozen import FrozenNetwork
 from facesr_bench.weights.loading import load_state, locate
 
 _LAYERS = 8  # features[0:8]: two fire modules past the second pooling
+_SMALLEST = 9  # pixels; below, that pooling has nothing left to pool
 
 # Of ImageNet, on [0, 1], red green blue; what torchvision's networks were trained with.
 _MEAN = (0.485, 0.456, 0.406)
@@ -33,7 +35,7 @@ def build() -> FeatureNetwork:
     load_weights(network, load_state(file), str(file.path))
     return FeatureNetwork(
         name="squeezenet1_1",
-        frozen=FrozenNetwork(SpatialMean(network.features[:_LAYERS]), imagenet_scale),
+        frozen=FrozenNetwork(SpatialMean(network.features[:_LAYERS], _SMALLEST), imagenet_scale),
         dimensions=DIMENSIONS["squeezenet1_1"],
         settings={
             "network": "squeezenet1_1",
@@ -49,14 +51,30 @@ def build() -> FeatureNetwork:
 
 
 class SpatialMean(nn.Module):
-    """The mean over positions of a convolutional network's last maps."""
+    """The mean over positions of a convolutional network's last maps.
 
-    def __init__(self, layers: nn.Module) -> None:
+    Args:
+        layers: the network as far as those maps.
+        smallest: short side in pixels below which it has none.
+    """
+
+    def __init__(self, layers: nn.Module, smallest: int = 1) -> None:
         super().__init__()
         self.layers = layers
+        self.smallest = smallest
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, C)."""
+        """(B, 3, H, W) to (B, C).
+
+        Raises:
+            NotComputed: images that are too small.
+        """
+        height, width = images.shape[2:]
+        if min(height, width) < self.smallest:
+            raise NotComputed(
+                f"the network needs images of at least {self.smallest}x{self.smallest} pixels, not "
+                f"{height}x{width}"
+            )
         maps: Tensor = self.layers(images)
         return maps.mean(dim=(2, 3))
 

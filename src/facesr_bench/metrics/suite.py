@@ -14,7 +14,7 @@ from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.lr_consistency import Downsample
 from facesr_bench.metrics.rows import RowTable
 from facesr_bench.metrics.scores import PerImage, Scores
-from facesr_bench.metrics.value import MetricValue
+from facesr_bench.metrics.value import MetricValue, settings_hash
 
 _NAMES = {"hr": "HR images", "lr": "LR images"}
 
@@ -55,6 +55,7 @@ class MetricSuite:
         config: Mapping[str, Any],
         set_name: str,
         downsample: Downsample | None = None,
+        operator: Mapping[str, Any] | None = None,
     ) -> "MetricSuite":
         """Build the suite of one ``conf/metrics/*.yaml``; see :mod:`facesr_bench.metrics.building`.
 
@@ -62,6 +63,7 @@ class MetricSuite:
             config: the ``metrics`` group.
             set_name: what follows "@" in the names of distances between sets.
             downsample: ``Degradation.downsample`` of the protocol; it may return None.
+            operator: ``Degradation.settings()``, which say what ``downsample`` is.
 
         Raises:
             ConfigError: a measure that cannot be built, named.
@@ -71,6 +73,7 @@ class MetricSuite:
         given = {
             "set_name": set_name,
             "downsample": downsample,
+            "operator": operator,
             "seed": seed,
             "allow_small": bool(config.get("allow_small", False)),
         }
@@ -183,7 +186,7 @@ def _finish_one(metric: FaceMetric, intervals: Intervals, scores: Scores) -> Non
     try:
         values = metric.results(intervals)
         for name, value in values.items():
-            _check_finite(name, value)
+            _check(name, value)
         columns: PerImage = metric.per_image()
     except RunInterrupted:
         raise
@@ -197,9 +200,23 @@ def _finish_one(metric: FaceMetric, intervals: Intervals, scores: Scores) -> Non
         scores.skipped.update(metric.omitted())
 
 
-def _check_finite(name: str, value: MetricValue) -> None:
-    if not math.isfinite(value.value):
-        raise ConfigError(f"{name} came out as {value.value}, which is no result.")
+def _check(name: str, value: MetricValue) -> None:
+    """Refuse here what the record could not be written with, so that it costs one metric alone."""
+    low, high = value.ci95 or (None, None)
+    for what, number in (
+        ("value", value.value),
+        ("floor", value.floor),
+        ("spread", value.spread),
+        ("standard error", value.se),
+        ("lower end of the interval", low),
+        ("upper end of the interval", high),
+    ):
+        if number is not None and not math.isfinite(number):
+            raise DataError(f"The {what} of {name} came out as {number}, which is no result.")
+    try:
+        settings_hash(value.settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"The settings of {name} are not plain JSON values ({error}).") from error
 
 
 def _merge(

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facesr_bench.errors import DataError
+from facesr_bench.errors import ConfigError, NotComputed
 from facesr_bench.images import UInt8Image
-from facesr_bench.metrics.base import FaceMetric, Need, ScoreBatch, pixels
+from facesr_bench.metrics.base import Expected, FaceMetric, Need, ScoreBatch, pixels
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.swd_distance import (
     JACKKNIFE_DIRECTIONS,
@@ -24,6 +24,7 @@ from facesr_bench.metrics.swd_distance import (
 )
 from facesr_bench.metrics.swd_patches import (
     DIMENSIONS,
+    PATCH,
     draw_patches,
     laplacian_pyramid,
     normalise,
@@ -46,7 +47,10 @@ class SWD(FaceMetric):
         set_name: the reference set's name, the part of the key after "@"; filled by the harness.
         seed: of positions, directions and the choice of images; filled by the harness.
         smallest: short side in pixels of the coarsest level.
-        max_images: from larger sets, this many images are chosen.
+        max_images: from larger sets, this many images are chosen by their keys.
+
+    Raises:
+        ConfigError: levels smaller than a patch.
     """
 
     higher_is_better = False
@@ -62,6 +66,9 @@ class SWD(FaceMetric):
         self.seed = seed
         self.smallest = smallest
         self.max_images = max_images
+        self._share = 1.0
+        if smallest < PATCH:
+            raise ConfigError(f"SWD's smallest={smallest} is less than a patch of {PATCH} pixels.")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -88,10 +95,32 @@ class SWD(FaceMetric):
             "scale": 1000,
         }
 
+    def expect(self, expected: Expected) -> None:
+        """Of larger sets, keep only images that can be among the chosen."""
+        super().expect(expected)
+        wanted = self.max_images + 8 * math.sqrt(self.max_images)  # eight deviations: never too few
+        self._share = min(1.0, wanted / max(1, expected.images))
+
+    def reset(self) -> None:
+        """Forget all rows and what was expected."""
+        super().reset()
+        self._share = 1.0
+
     def update(self, batch: ScoreBatch) -> None:
-        """Keep the patches of SR and HR."""
+        """Keep the patches of SR and HR.
+
+        Raises:
+            NotComputed: images too small for one patch.
+        """
+        if min(batch.sr.shape[2:]) < self.smallest:
+            raise NotComputed(
+                f"the sliced Wasserstein distance needs images of at least {self.smallest} pixels, not "
+                f"{batch.sr.shape[2]}x{batch.sr.shape[3]}"
+            )
         pairs = zip(batch.keys, pixels(batch.sr), pixels(batch.require("hr")), strict=True)
         for key, sr, hr in pairs:
+            if self._share < 1.0 and self._rank(key) >= self._share:
+                continue
             self._describe(key, sr, {"sr": "sr"})
             # The floor is what SR would score if it were HR: the same image, cut where SR is cut.
             self._describe(key, hr, {"ref": "ref", "floor": "sr"})
@@ -113,24 +142,33 @@ class SWD(FaceMetric):
         rows = {f"swd_{side}@{self.set_name}": level for side, level in levels.items()}
         means = [np.mean(np.stack(part), axis=0) for part in zip(*levels.values(), strict=True)]
         rows[f"swd_mean@{self.set_name}"] = (float(means[0]), float(means[1]), means[2])
+        settings = self.settings() | {
+            "images": len(keys),
+            "jackknife": {"groups": min(intervals.groups, len(keys)), "seed": intervals.seed},
+        }
         return {
-            name: self._value(value, floor, replicates, len(keys), intervals)
+            name: self._value(value, floor, replicates, settings, intervals)
             for name, (value, floor, replicates) in rows.items()
         }
 
     def _chosen(self) -> list[str]:
-        """Keys of the images to compare: all, or a seeded choice from the sorted keys."""
-        counts = {name: len(table) for name, table in self._tables.items()}
-        if len(set(counts.values())) != 1:
-            raise DataError(
-                "The sliced Wasserstein distance needs images of one size, but its levels hold "
-                f"different numbers of images ({counts})."
+        """Keys of the images to compare: all, or those that rank lowest."""
+        if not self._sizes_agree():
+            raise NotComputed(
+                "the sliced Wasserstein distance needs images of one size, but this set has several"
             )
         keys = next(iter(self._tables.values())).keys
         if len(keys) <= self.max_images:
             return keys
-        rng = numpy_rng(self.seed, "swd/images", len(keys))
-        return [keys[i] for i in np.sort(rng.choice(len(keys), self.max_images, replace=False))]
+        return sorted(sorted(keys, key=self._rank)[: self.max_images])
+
+    def _sizes_agree(self) -> bool:
+        """Whether every level has as many images as every other."""
+        return len({len(table) for table in self._tables.values()}) == 1
+
+    def _rank(self, key: str) -> float:
+        """A number in [0, 1) that follows from the key: who is compared when not all can be."""
+        return float(numpy_rng(self.seed, "swd/images", key).random())
 
     def _level(
         self, side: int, keys: list[str], labels: NDArray[np.int64]
@@ -156,15 +194,16 @@ class SWD(FaceMetric):
         value: float,
         floor: float,
         replicates: NDArray[np.float64],
-        number: int,
+        settings: dict[str, Any],
         intervals: Intervals,
     ) -> MetricValue:
         distance = MetricValue(
             value=value,
             higher_is_better=self.higher_is_better,
-            n=number,
-            settings=self.settings(),
+            n=int(settings["images"]),
+            settings=settings,
             floor=floor,
+            floor_is="HR against HR, with the patches of SR against those of the reference",
             replicates=tuple(replicates.tolist()) or None,
         )
         return distance.within(intervals.jackknife(value, replicates))

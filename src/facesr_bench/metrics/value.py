@@ -28,7 +28,10 @@ class MetricValue:
         settings: everything besides the images that the value depends on, as plain JSON.
         ci95: lower and upper end of the 95 % interval; None with too few images.
         ci_kind: how the interval was made; None exactly when ``ci95`` is.
+        ci_units: what was resampled, "people" or "images", and how many ("200 people").
         se: standard error from the same replicates.
+        floor_is: how the floor was found, in words; not among the settings, since the value does not
+            depend on it.
         floor: what a perfect method (SR equal to HR) would score: distances between sets, NIQE.
         per_image: whether the per-image table has a column for it.
         not_scored: images that could not be scored (flat, no face found) and are not in the value.
@@ -43,7 +46,9 @@ class MetricValue:
     ci95: tuple[float, float] | None = None
     ci_kind: IntervalKind | None = None
     se: float | None = None
+    ci_units: str | None = None
     floor: float | None = None
+    floor_is: str | None = None
     per_image: bool = False
     not_scored: int = 0
     spread: float | None = None
@@ -53,7 +58,13 @@ class MetricValue:
         """The same value with its interval, where one could be made."""
         if interval is None:
             return self
-        return replace(self, ci95=interval.ci95, ci_kind=interval.kind, se=interval.se)
+        return replace(
+            self,
+            ci95=interval.ci95,
+            ci_kind=interval.kind,
+            se=interval.se,
+            ci_units=interval.units,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; the last four attributes only where there is something to say."""
@@ -62,6 +73,7 @@ class MetricValue:
             "ci95": None if self.ci95 is None else list(self.ci95),
             "ci_kind": self.ci_kind,
             "se": self.se,
+            "ci_units": self.ci_units,
             "higher_is_better": self.higher_is_better,
             "n": self.n,
             "per_image": self.per_image,
@@ -70,6 +82,8 @@ class MetricValue:
         }
         if self.floor is not None:
             record["floor"] = self.floor
+            if self.floor_is is not None:
+                record["floor_is"] = self.floor_is
         if self.not_scored:
             record["not_scored"] = self.not_scored
         if self.spread is not None:
