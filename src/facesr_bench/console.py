@@ -75,8 +75,18 @@ def format_count(number: float | None, unit: str = "") -> str:
     return f"{number:.3g} {unit}".rstrip()
 
 
+def is_smoke_test(metric: Mapping[str, Any]) -> bool:
+    """Whether a metric ran on a stand-in (random weights): it shows that code runs, no more."""
+    return bool((metric.get("settings") or {}).get("stand_in"))
+
+
 def result_table(record: Mapping[str, Any]) -> Any:
-    """The rich table a run ends with: values, what has none and why, and the cost where known."""
+    """What a run ends with, for rich: values and cost in a table; below it what has no value, and why.
+
+    The reasons hold commands and addresses to copy, so they stand below the table at full width:
+    nothing is cut, however narrow the terminal.
+    """
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -85,28 +95,38 @@ def result_table(record: Mapping[str, Any]) -> Any:
         f"{record['method']} on {protocol['name']}@{protocol['version']} "
         f"({record['n_images']} images, {record['origin']})"
     )
-    table = Table(title=title, title_justify="left")
-    for column, justify in (("metric", "left"), ("value [95 %]", "right"), ("better", "left")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for key, metric in record["metrics"].items():
+    shown = {k: metric for k, metric in record["metrics"].items() if not is_smoke_test(metric)}
+    with_floor = any(metric.get("floor") is not None for metric in shown.values())
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("metric", overflow="fold")
+    table.add_column("value [95 %]", justify="right", no_wrap=True)
+    if with_floor:
+        table.add_column("floor", justify="right", no_wrap=True)
+    table.add_column("better", overflow="fold")
+
+    def add_row(name: str, value: str, floor: str = "", remark: str = "") -> None:
+        # Text: names may hold brackets, which rich would take for markup.
+        words = [name, value, floor, remark] if with_floor else [name, value, remark]
+        table.add_row(*map(Text, words))
+
+    for key, metric in shown.items():
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
         if metric.get("not_scored"):
             better += f" ({metric['not_scored']} not scored)"
-        table.add_row(key, format_value(metric), better)
+        add_row(key, format_value(metric), format_value({"value": metric.get("floor")}), better)
+    cost = record["cost"]
+    if cost:  # none for images from elsewhere
+        seconds = cost.get("seconds_per_image")
+        table.add_section()
+        add_row("parameters", format_count(cost.get("params")))
+        add_row("FLOPs per image", format_count(cost.get("flops")))
+        add_row("time per image", "-" if seconds is None else f"{seconds * 1e3:.2f} ms")
+        add_row("peak memory", format_count(cost.get("peak_memory_bytes"), "B"))
+    lines = [f"smoke test, not a result: {key}" for key in record["metrics"] if key not in shown]
     for field, what in (("metrics_skipped", "not computed"), ("metrics_failed", "failed")):
         for reason, keys in _by_reason(record.get(field) or {}).items():
-            # Text: a reason may hold brackets, which rich would take for markup.
-            table.add_row("\n".join(keys), "-", Text(f"{what}: {reason}"), style="dim")
-    cost = record["cost"]
-    if not cost:  # images from elsewhere
-        return table
-    table.add_section()
-    table.add_row("parameters", format_count(cost.get("params")), "")
-    table.add_row("FLOPs per image", format_count(cost.get("flops")), "")
-    seconds = cost.get("seconds_per_image")
-    table.add_row("time per image", "-" if seconds is None else f"{seconds * 1e3:.2f} ms", "")
-    table.add_row("peak memory", format_count(cost.get("peak_memory_bytes"), "B"), "")
-    return table
+            lines.append(f"{', '.join(keys)} {what}: {reason}")
+    return Group(table, *(Text(line, style="dim") for line in lines))
 
 
 def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
@@ -121,7 +141,8 @@ def print_rich(items: Sequence[Any]) -> None:
     """Print rich renderables to standard output."""
     from rich.console import Console
 
-    # Redirected output is not cut to 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=True)
+    # A terminal of under 80 columns breaks lines; rich would cut numbers. A file has no width.
+    width = max(Console().width, 80) if sys.stdout.isatty() else 120
+    console = Console(width=width, soft_wrap=True)
     for item in items:
         console.print(item)

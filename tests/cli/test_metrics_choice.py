@@ -1,5 +1,7 @@
 """metrics=core, paper, all: what is missing is told before anything runs, or left out and said."""
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,21 @@ from command_line import SMALL, Cli, record_of
 NOTHING = {"FACESR_WEIGHTS": "no-such-folder"}
 
 
-def test_all_metrics_without_any_weights(cli: Cli, tmp_path: Path) -> None:
+@pytest.fixture
+def silent_server() -> Iterator[dict[str, str]]:
+    """A server that accepts and never answers, as proxy of everything: whoever asks it hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        yield dict.fromkeys(names, address)
+
+
+def test_all_metrics_without_any_weights(
+    cli: Cli, tmp_path: Path, silent_server: dict[str, str]
+) -> None:
     done = cli(
         "+method=bicubic", *SMALL, "metrics=all", "metrics.on_missing=skip", "output_dir=out",
-        env=NOTHING,
+        env=NOTHING | silent_server, timeout=120,
     )  # fmt: skip
     record = record_of(tmp_path / "out")
     assert {"psnr_rgb", "ssim_y", "swd_mean@tiny-test"} <= record["metrics"].keys()

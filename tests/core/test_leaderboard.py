@@ -78,6 +78,146 @@ def test_one_metric_measured_in_two_ways_gets_two_columns(
     assert "**25.00" in out
 
 
+def with_metric(
+    method: str, key: str, value: float, settings: dict[str, Any] | None = None, **facts: Any
+) -> dict[str, Any]:
+    """A record of one lower-is-better metric."""
+    content = record(method, 20)
+    metric = {"value": value, "higher_is_better": False, "n": 5, "settings": settings or {}}
+    content["metrics"] = {key: metric | facts}
+    return content
+
+
+def row(out: str, name: str) -> str:
+    return next(line for line in out.splitlines() if line.startswith(f"| {name} |"))
+
+
+def test_a_smoke_test_gets_no_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = record("a", 20), record("b", 25)
+    for content in (first, second):
+        content["metrics"]["fd_vgg16_random@tiny"] = {
+            "value": 77.25, "higher_is_better": False, "n": 5000, "floor": 66.5,
+            "settings": {"stand_in": True},
+        }  # fmt: skip
+    save(tmp_path, first, second)
+    out = table(tmp_path, capsys)[1]
+    assert "77.25" not in out
+    assert "66.5" not in out
+    assert not any("fd_vgg16_random" in line for line in out.splitlines() if line[:1] == "|")
+    assert "a smoke test and not a result: fd_vgg16_random@tiny." in out
+    assert "**25.00" in out
+
+
+def test_a_value_over_fewer_images_is_never_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = with_metric("all", "lmd", 0.5, n=400)
+    some = with_metric("some", "lmd", 0.25, n=323, not_scored=77)
+    save(tmp_path, every, some)
+    out = table(tmp_path, capsys)[1]
+    assert "0.2500 (77 not scored)" in row(out, "some")
+    assert "**" not in out  # nor is the runner-up the best
+    assert "Nothing is in bold where the best value is over fewer images" in out
+
+
+def test_the_best_over_the_most_images_is_bold_though_some_were_not_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    most = with_metric("most", "lmd", 0.25, n=323, not_scored=77)
+    save(tmp_path, most, with_metric("few", "lmd", 0.5, n=100, not_scored=300))
+    out = table(tmp_path, capsys)[1]
+    assert "**0.2500** (77 not scored)" in row(out, "most")
+    assert "**" not in row(out, "few")
+
+
+@pytest.mark.parametrize(
+    ("key", "count", "settings", "ranked"),
+    [
+        ("fd_squeezenet@x", 1000, {}, True),
+        ("fd_squeezenet@x", 999, {}, False),
+        ("fd_squeezenet_jk@x", 400, {}, False),
+        ("fd_squeezenet@x", 1000, {"n_reference": 900}, False),
+        ("fid_n160@x", 160, {}, False),
+        ("kid_n1200@x", 1200, {}, False),
+        ("swd_64@x", 400, {}, True),
+        ("fid@x", 1000, {}, True),
+    ],
+)
+def test_distances_of_few_images_are_printed_and_not_ranked(
+    key: str, count: int, settings: dict[str, Any], ranked: bool,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    both = [with_metric(name, key, v, settings, n=count) for name, v in (("a", 20.0), ("b", 30.0))]
+    save(tmp_path, *both)
+    out = table(tmp_path, capsys)[1]
+    assert ("**20.00**" in row(out, "a")) == ranked
+    assert "20.00" in row(out, "a")
+    assert (f"{key} ↓ † |" in out) == (not ranked)
+    assert ("†: fewer than 1,000 images" in out) == (not ranked)
+
+
+@pytest.mark.parametrize(
+    ("floors", "shown"),
+    [
+        ((8.5, 8.5), "| HR (floor) | 8.5000 | - |"),
+        ((8.5, 8.5 + 1e-9), "| HR (floor) | 8.5000 | - |"),
+        ((8.75, 8.5), "| HR (floor) | 8.5000 to 8.7500 | - |"),
+        ((None, 8.5), "| HR (floor) | 8.5000 | - |"),
+        ((0.0, 0.0), "| HR (floor) | 0.0000 | - |"),
+    ],
+)
+def test_hr_has_a_row_with_the_floors(
+    floors: tuple[float | None, float], shown: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    a, b = (with_metric("any", "niqe", 9, floor=floor) for floor in floors)
+    save(tmp_path, a, b)
+    out = table(tmp_path, capsys)[1]
+    assert shown in out
+    assert "HR (floor): what HR itself would score" in out
+    lines = [line for line in out.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_without_floors_there_is_no_row_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, record("a", 20))
+    assert "floor" not in table(tmp_path, capsys)[1]
+
+
+def test_a_table_without_bicubic_says_how_to_get_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "with", record("a", 20), record("bicubic", 25, label="mine"))
+    assert "was not run" not in table(tmp_path / "with", capsys)[1]
+    folder = {
+        "name": "folder", "root": "my faces", "resize": "box", "lr_root": None, "factor": 4,
+        "source": {"root": "my faces"},
+    }  # fmt: skip
+    prepared = {"name": "scgan_widerface", "limit": 50, "reference": "ffhq64-scgan-train"}
+    elsewhere = {"command": "evaluate", "sr": "S", "hr": "H", "lr": None}
+    for number, (data, config, command) in enumerate(
+        (
+            ("tiny", {}, "python -m facesr_bench +method=bicubic +data=tiny`"),
+            ("folder", {"data": folder}, "+data=folder 'data.root=my faces' data.resize=box`"),
+            ("scgan_widerface", {"data": prepared}, "+data=widerface data.limit=50`"),
+            ("of_a_plug_in", {}, "+data=of_a_plug_in`"),
+            ("set", elsewhere, "facesr-bench evaluate FOLDER --hr H --name bicubic`"),
+        )
+    ):
+        save(tmp_path / str(number), record("a", 20, data=data, config=config))
+        out = table(tmp_path / str(number), capsys)[1]
+        assert "bicubic was not run on this protocol" in out
+        assert command in out
+
+
+def test_a_run_without_metrics_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, record("a", 20, metrics={}))
+    lines = [line for line in table(tmp_path, capsys)[1].splitlines() if line.startswith("|")]
+    assert [line.count("|") for line in lines] == [6, 6, 6]
+
+
 @pytest.mark.parametrize(
     ("changes", "mark"),
     [

@@ -1,6 +1,7 @@
 """Bringing the ranks' rows together, once, at the end."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch.distributed as dist
@@ -20,7 +21,9 @@ class Gathering:
     def __init__(self) -> None:
         self.ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         self.is_first = self.ranks == 1 or dist.get_rank() == 0
-        self._group = dist.new_group(backend="gloo") if self.ranks > 1 else None
+        self._group = None
+        if self.ranks > 1:  # the others wait while rank 0 reduces: hours, for large sets on a CPU
+            self._group = dist.new_group(backend="gloo", timeout=timedelta(hours=12))
 
     def everyone(self, item: T) -> list[T]:
         """The items of all ranks, in rank order, on every rank."""

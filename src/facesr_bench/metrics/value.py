@@ -32,7 +32,8 @@ class MetricValue:
         se: standard error from the same replicates.
         floor_is: how the floor was found, in words; not among the settings, since the value does not
             depend on it.
-        floor: what a perfect method (SR equal to HR) would score: distances between sets, NIQE.
+        floor: what a perfect method would score: the distance of unseen real faces (FID, KID, FD), HR's
+            own (SWD, NIQE, detection, landmarks, ``-other``).
         per_image: whether the per-image table has a column for it.
         not_scored: images that could not be scored (flat, no face found) and are not in the value.
         spread: standard deviation over subsets (KID); no interval.

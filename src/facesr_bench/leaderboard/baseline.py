@@ -1,0 +1,59 @@
+"""Whether a table has the row everything is compared with, and how to get it."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+BASELINE = "bicubic"
+
+_INHERITED = {"limit": None}  # of conf/protocol/prepared.yaml: fewer images are another protocol
+
+
+def missing_baseline(records: Sequence[Mapping[str, Any]]) -> str | None:
+    """A sentence with the command that adds bicubic; None where the table has it."""
+    if any(record["method"] == BASELINE for record in records):
+        return None
+    said = f"{BASELINE} was not run on this protocol, so no row shows what plain enlarging scores"
+    config = records[0].get("config") or {}
+    if config.get("command") == "evaluate":
+        folders = "".join(
+            f" --{side} {shlex.quote(str(config[side]))}"
+            for side in ("hr", "lr")
+            if config.get(side)
+        )
+        command = f"facesr-bench evaluate FOLDER{folders} --name {BASELINE}"
+        return f"{said}. With the LR images so enlarged in FOLDER: `{command}`"
+    words = [f"+method={BASELINE}", *_data_words(str(records[0]["data"]), config.get("data") or {})]
+    command = " ".join(map(shlex.quote, words))
+    return (
+        f"{said}: `python -m facesr_bench {command}`, with the `metrics=` of the rows above, and "
+        "their degradation where one was chosen"
+    )
+
+
+def _data_words(name: str, settings: Mapping[str, Any]) -> list[str]:
+    """The overrides that choose the data of a run, as far as its resolved settings tell them."""
+    for path in sorted((files("facesr_bench.conf") / "data").iterdir(), key=lambda p: p.name):
+        if not path.name.endswith(".yaml"):
+            continue
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if declared.get("name") == name:
+            declared = _INHERITED | declared
+            changed = [
+                f"data.{key}={'null' if settings[key] is None else settings[key]}"
+                for key, value in declared.items()
+                if key in settings
+                and _plain(value)
+                and _plain(settings[key])
+                and settings[key] != value
+            ]
+            return [f"+data={path.name.removesuffix('.yaml')}", *changed]
+    return [f"+data={name}"]
+
+
+def _plain(value: object) -> bool:
+    """A value that an override can hold, and that is not computed from others."""
+    return not isinstance(value, dict | list) and "${" not in str(value)
