@@ -147,6 +147,11 @@ class FaceSRDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """The stream from where the method stands, for this rank."""
         method = self._method()
+        if self.degrade_on == "device" and method.pairing != "paired":
+            raise ConfigError(
+                f"data.degrade_on=device makes LR of the very HR, but {type(method).__name__} takes "
+                "unpaired LR; leave data.degrade_on=workers."
+            )
         stream = self.training_stream(method.pairing, method.context.seed)
         context = method.context
         sampler = StreamSampler(

@@ -72,6 +72,17 @@ class TestSet:
         return image
 
 
+@dataclass(frozen=True)
+class _Frozen:
+    """What is kept of one sample."""
+
+    lr: UInt8Image
+    hr_digest: str | None
+    given_lr: bool
+    identity: str | None
+    misfits: list[str]
+
+
 def freeze_test_set(
     dataset: FaceDataset,
     degradation: Degradation,
@@ -95,24 +106,27 @@ def freeze_test_set(
     wrong: list[str] = []
     hr_digest, lr_images, identities, with_hr, given_lr = [], [], [], 0, 0
 
-    def read(i: int) -> tuple[Sample, UInt8Image]:
+    def read(i: int) -> _Frozen:
+        """Only what is kept leaves the thread: HR images waiting for their turn would fill memory."""
         sample = dataset[i]
-        return sample, fixed_lr(sample, degradation, protocol_seed, "lr")
+        lr = fixed_lr(sample, degradation, protocol_seed, "lr")
+        misfits = [
+            f"{sample.key} ({what} {image.shape[0]}x{image.shape[1]}, not {expected}x{expected})"
+            for what, image, expected in (("HR", sample.hr, hr_size), ("LR", lr, side))
+            if image is not None and image.shape != (expected, expected, 3)
+        ]
+        digest = None if sample.hr is None else hash_images([(sample.key, sample.hr)])
+        return _Frozen(lr, digest, sample.lr is not None, sample.identity, misfits)
 
     with ThreadPoolExecutor() as pool:
-        for sample, lr in pool.map(read, index):
-            for what, image, expected in (("HR", sample.hr, hr_size), ("LR", lr, side)):
-                if image is not None and image.shape != (expected, expected, 3):
-                    height, width = image.shape[:2]
-                    wrong.append(
-                        f"{sample.key} ({what} {height}x{width}, not {expected}x{expected})"
-                    )
-            if sample.hr is not None:
+        for frozen in pool.map(read, index):
+            wrong += frozen.misfits
+            if frozen.hr_digest is not None:
                 with_hr += 1
-                hr_digest.append(hash_images([(sample.key, sample.hr)]))
-            given_lr += sample.lr is not None
-            lr_images.append(lr)
-            identities.append(sample.identity)
+                hr_digest.append(frozen.hr_digest)
+            given_lr += frozen.given_lr
+            lr_images.append(frozen.lr)
+            identities.append(frozen.identity)
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         raise DataError(f"Images of {name} have the wrong size: {', '.join(wrong[:10])}{more}.")

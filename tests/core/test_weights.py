@@ -15,6 +15,7 @@ from facesr_bench.weights.cache import file_hash, read_pins, weights_dir
 from facesr_bench.weights.importing import import_file
 from facesr_bench.weights.loading import load_arrays, load_state, locate
 from facesr_bench.weights.registry import registry
+from facesr_bench.weights.requirements import installed, require
 
 ENTRY = """\
 what: a toy
@@ -119,6 +120,62 @@ def test_a_file_without_a_published_hash_is_pinned_once_and_then_guarded(toy):
     shutil.copy(other, done.path)
     with pytest.raises(WeightsError, match="is not the registered file"):
         locate("toy")
+
+
+def test_a_wrong_pin_is_no_dead_end(toy, capsys):
+    (toy.conf / "toy.yaml").write_text(
+        ENTRY.replace("  - {{file: toy-half.pth, sha256: {half}}}\n", "").format(sha256="null")
+    )
+    wrong = toy.save("toy-official.pth", {"net": {**STATE, "conv.bias": torch.zeros(2)}})
+    first = import_file(wrong)
+    right = toy.save("right.pth", {"net": STATE})
+    command = f"facesr-bench weights import {right} --as toy --replace"
+    with pytest.raises(WeightsError) as caught:
+        import_file(right, "toy")
+    assert command in str(caught.value) and first.sha256 in str(caught.value)
+    assert main(["import", str(right), "--as", "toy", "--replace"]) == 0
+    assert "is recorded" in capsys.readouterr().out
+    assert read_pins() == {"toy-official.pth": file_hash(right)}
+    assert load_state(locate("toy"))["conv.bias"].tolist() == [1, 1]
+    # Layout first, as ever; and a file put over it by hand is told the same way out.
+    with pytest.raises(WeightsError, match="has no 'net'"):
+        import_file(toy.save("junk.pth", STATE), "toy", replace=True)
+    shutil.copy(wrong, weights_dir())
+    with pytest.raises(WeightsError, match=r"toy-official\.pth --as toy --replace"):
+        locate("toy")
+    assert import_file(weights_dir() / "toy-official.pth", "toy", replace=True).pinned
+    assert locate("toy").sha256 == first.sha256
+
+
+def test_a_published_hash_cannot_be_replaced(toy):
+    right = toy.save("toy-official.pth", {"net": STATE})
+    toy.register(file_hash(right), "1" * 64)
+    import_file(right)
+    other = toy.save("other.pth", {"net": {**STATE, "conv.bias": torch.zeros(2)}})
+    with pytest.raises(WeightsError, match=r"is not toy.*--replace is for files whose hash nobody"):
+        import_file(other, "toy", replace=True)
+    assert locate("toy").sha256 == file_hash(right) and not read_pins()
+    with pytest.raises(SystemExit):
+        main(["import", str(other), "--replace"])
+
+
+def test_what_two_calls_lack_is_told_together_and_once():
+    def lack(what):
+        def call():
+            raise MissingRequirement(f"{what} is missing")
+
+        return call
+
+    assert require(lambda: 1, lambda: "two") == (1, "two")
+    with pytest.raises(MissingRequirement, match=r"^a is missing; and b is missing$"):
+        require(lack("a"), lack("b"))
+    with pytest.raises(MissingRequirement, match=r"^a is missing; and b is missing; and c is miss"):
+        require(lack("a"), lambda: require(lack("b"), lack("c")))
+    for calls in ((lack("a"), lack("a")), (lack("a"), int), (int, lack("a"))):
+        with pytest.raises(MissingRequirement, match=r"^a is missing$"):
+            require(*calls)
+    with pytest.raises(MissingRequirement, match=r"no_such_package .*pip install no_such_package"):
+        installed("no_such_package")
 
 
 def test_a_file_put_there_by_hand_without_a_pin_is_not_trusted(toy):

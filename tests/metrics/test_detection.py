@@ -174,9 +174,9 @@ def test_without_landmarks_or_faces_the_share_stands_alone_and_says_why():
 
 def test_lmd_scales_by_the_long_side():
     given = batch([0.95], [3])
-    for wide in (given.sr[:, :, :48], given.sr.transpose(2, 3)[:, :, :, :48].transpose(2, 3)):
+    for narrow in (given.sr[:, :, :48], given.sr[:, :, :, :48]):
         metric = FacesYuNet("stored", detector=Stub())
-        metric.update(replace(given, sr=wide, hr=None))
+        metric.update(replace(given, sr=narrow, hr=None))
         value = metric.results(intervals_of(given))["lmd"]
         assert value.value == pytest.approx(3 * np.sqrt(2) * 512 / 64)
         assert value.settings["unit"] == "pixels, image scaled to long side 512"

@@ -301,7 +301,7 @@ def test_images_too_small_for_the_network_are_not_computed(squeezenet):
     few = MetricSuite([FeatureDistance("squeezenet1_1", "toy", allow_small=True)])
     scores = few.score([a_batch(3, side=8)], Expected(3))
     assert not scores.failed
-    assert "at least 9x9 pixels, not 8x8" in scores.skipped["fd_squeezenet_n3@toy"]
+    assert "at least 9x9 pixels, not 8x8" in scores.skipped["fd_squeezenet@toy"]
 
 
 # -- features kept between runs -------------------------------------------------------------------

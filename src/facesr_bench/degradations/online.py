@@ -64,7 +64,9 @@ class Online(Degradation):
         if operator not in KERNELS:
             raise ConfigError(f"operator={operator!r} is none of {', '.join(KERNELS)}.")
         self.p, self.operator = float(p), operator
-        self._of_thread = threading.local()  # a chain holds its random state, so threads cannot share
+        self._of_thread = (
+            threading.local()
+        )  # a chain holds its random state, so threads cannot share
 
     def steps(self) -> "list[Step]":
         """The operators in order."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_bench.degradations.blind import blur_matrix, jpeg
+from facesr_bench.degradations.separable import separable
 from facesr_bench.resize import Kernel, resize_matrix
 
 Pixels = NDArray[np.float64]
@@ -174,9 +175,3 @@ def line_kernel(length: int, angle: float) -> Pixels:
             inside = (left + dx < side) & (top + dy < side)
             np.add.at(kernel, (top[inside] + dy, left[inside] + dx), share[inside])
     return np.asarray(kernel / kernel.sum())
-
-
-def separable(image: Pixels, down: Pixels, across: Pixels) -> Pixels:
-    """One matrix for each axis of (H, W, C)."""
-    rows = np.tensordot(down, image, axes=(1, 0))
-    return np.asarray(np.einsum("ohc,ph->opc", rows, across))

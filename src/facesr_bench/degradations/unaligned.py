@@ -13,7 +13,7 @@ import numpy as np
 
 from facesr_bench.degradations.arguments import check_factor, check_range, lr_size
 from facesr_bench.degradations.base import Degradation
-from facesr_bench.degradations.steps import separable
+from facesr_bench.degradations.separable import separable
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.images import Size, UInt8Image
 from facesr_bench.resize import resize_matrix

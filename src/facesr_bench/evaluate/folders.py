@@ -2,6 +2,7 @@
 
 import logging
 import re
+import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -42,11 +43,13 @@ _BATCH_SIZE = 32
 _GENERIC = {"hr", "gt", "lr", "sr", "test", "val", "images"}  # names that tell no set from another
 
 
-def score_folders(request: Request, stop: Stop) -> Path:
+def score_folders(request: Request, stop: Stop) -> dict[str, Any]:
     """Score the SR images of a folder against their partners.
 
+    Leaves a folder with ``result.json``, ``per_image.csv`` and ``run.log``.
+
     Returns:
-        The folder with ``result.json``, ``per_image.csv`` and ``run.log``.
+        The record.
 
     Raises:
         FaceSRError: with a sentence for the user; nothing was scored then.
@@ -81,7 +84,7 @@ def score_folders(request: Request, stop: Stop) -> Path:
             write_record(out / "result.json", record)
         print_rich([result_table(record)])
         log.info("Record: %s", out / "result.json")
-    return out
+    return record
 
 
 def _present(request: Request) -> frozenset[Need]:
@@ -105,8 +108,15 @@ def _free_folder(request: Request, name: str) -> Path:
     """Where to write, checked before hours of reading.
 
     Raises:
-        ConfigError: the folder holds a record already, or images that are to be scored.
+        ConfigError: the folder holds a record already, or images that are to be scored; or nothing
+            can be written there.
     """
+    folder = _chosen_folder(request, name)
+    _try_to_write(folder)
+    return folder
+
+
+def _chosen_folder(request: Request, name: str) -> Path:
     if request.out is None:
         base = (
             Path("runs") / "evaluate" / (re.sub(r"[^\w+=@.-]+", "-", name).lstrip(".") or "images")
@@ -125,6 +135,15 @@ def _free_folder(request: Request, name: str) -> Path:
         if given is not None and given.resolve() == out.resolve():
             raise ConfigError(f"--out {out} is a folder of images to score. Choose another one.")
     return out
+
+
+def _try_to_write(folder: Path) -> None:
+    """Make and remove a folder where this one is, or will be made; leaves no trace."""
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        Path(tempfile.mkdtemp(prefix=".facesr-bench-", dir=there)).rmdir()
+    except OSError as error:
+        raise ConfigError(f"Cannot write to {folder}: {error.strerror}.") from error
 
 
 def _what_was_found(request: Request, images: ImageSet, name: str, set_name: str) -> str:

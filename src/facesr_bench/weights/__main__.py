@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     take.add_argument("files", nargs="+", type=Path, metavar="FILE")
     take.add_argument("--as", dest="name", metavar="NAME", help="which weights it is, when the hash "
                       "does not tell (one file only)")  # fmt: skip
+    take.add_argument("--replace", action="store_true", help="with --as: in place of a file imported "
+                      "before, where nobody publishes a hash")  # fmt: skip
     arguments = parser.parse_args(argv)
     if arguments.command == "list":
         return _list()
@@ -33,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _check(arguments.names)
     if arguments.name and len(arguments.files) > 1:
         parser.error("--as names one file; import the others in commands of their own.")
-    return _import(arguments.files, arguments.name)
+    if arguments.replace and not arguments.name:
+        parser.error("--replace needs --as NAME, which says what is replaced.")
+    return _import(arguments.files, arguments.name, arguments.replace)
 
 
 def _list() -> int:
@@ -72,13 +76,13 @@ def _check(names: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
-def _import(files: Sequence[Path], name: str | None) -> int:
+def _import(files: Sequence[Path], name: str | None, replace: bool) -> int:
     from facesr_bench.weights.importing import import_file
 
     failed = 0
     for source in files:
         try:
-            done = import_file(source, name)
+            done = import_file(source, name, replace)
         except FaceSRError as error:
             report(error)
             failed += 1

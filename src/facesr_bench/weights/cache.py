@@ -83,7 +83,7 @@ def find(entry: Entry) -> tuple[KnownFile, Path]:
     for known in entry.files:
         path = path_of(known)
         if path.is_file():
-            verify(known, path)
+            verify(known, path, entry.name)
             return known, path
     names = " or ".join(
         known.file + (f" (sha256 {known.sha256[:8]}...)" if known.sha256 else "")
@@ -95,8 +95,8 @@ def find(entry: Entry) -> tuple[KnownFile, Path]:
     )
 
 
-def verify(known: KnownFile, path: Path) -> str:
-    """The sha256 of a file that must be the registered one.
+def verify(known: KnownFile, path: Path, name: str) -> str:
+    """The sha256 of a file that must be the registered one of the weights called ``name``.
 
     Raises:
         WeightsError: it is another file, or one without a published hash that was never imported.
@@ -108,8 +108,19 @@ def verify(known: KnownFile, path: Path) -> str:
             f"hash is recorded: facesr-bench weights import {path}"
         )
     if not digest.startswith(expected):
+        if known.sha256 is None:
+            raise WeightsError(other_than_pinned(path, digest, expected, name))
         raise WeightsError(
             f"{path} is not the registered file: its sha256 is {digest}, expected {expected}. Delete "
             "it and import the right one."
         )
     return digest
+
+
+def other_than_pinned(path: Path, digest: str, pin: str, name: str) -> str:
+    """What to say of a file that differs from the one imported first, which may have been wrong."""
+    return (
+        f"{path} is not the registered file: its sha256 is {digest}, but {pin} was recorded when "
+        f"{name!r} was imported (nobody publishes its hash). If this file is the right one: "
+        f"facesr-bench weights import {path} --as {name} --replace"
+    )

@@ -136,7 +136,10 @@ def check_layout(shapes: Mapping[str, tuple[int, ...]], layout: Layout, path: Pa
 def check_file(path: Path, layout: Layout) -> None:
     """Open a file the way its kind is opened, and compare the layout.
 
+    An ``h5`` file is a Keras 2 model; of ``onnx`` and ``binary`` files nothing but the hash is checked.
+
     Raises:
+        MissingRequirement: the package that opens such files is not installed.
         WeightsError: it cannot be opened safely, or holds something else.
     """
     if layout.kind in ("torch", "safetensors"):
@@ -144,6 +147,7 @@ def check_file(path: Path, layout: Layout) -> None:
     elif layout.kind in ("npz", "mat"):
         arrays_of(path, layout)
     elif layout.kind == "h5":
-        with path.open("rb") as file:
-            if file.read(8) != b"\x89HDF\r\n\x1a\n":
-                raise WeightsError(f"{path} is not an HDF5 file.")
+        from facesr_bench.nets.keras_graph import KerasGraph
+        from facesr_bench.weights.keras import keras_of
+
+        KerasGraph(keras_of(path))
