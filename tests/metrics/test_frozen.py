@@ -22,6 +22,10 @@ def state():
         legacy = torch.get_float32_matmul_precision()
     except RuntimeError:
         legacy = "refused"
+    try:
+        legacy = (legacy, torch.backends.cudnn.allow_tf32)
+    except RuntimeError:
+        legacy = (legacy, "refused")
     found = {name: switch(name).fp32_precision for name in SWITCHES} if NEW else {}
     return legacy, found, torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
 
@@ -33,7 +37,7 @@ def _as_it_was():
     before = state()
     values = {name: switch(name).fp32_precision for name in SWITCHES} if NEW else {}
     yield
-    torch.set_float32_matmul_precision(before[0] if before[0] != "refused" else "highest")
+    torch.set_float32_matmul_precision(before[0][0] if before[0][0] != "refused" else "highest")
     for name, value in values.items():
         switch(name).fp32_precision = value
 
@@ -53,6 +57,7 @@ def test_products_are_exact_inside_and_the_setting_comes_back(precision):
         assert product() < 1e-3
         assert torch.get_float32_matmul_precision() == "highest"
         assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
+        assert torch.backends.cudnn.allow_tf32 is False  # other libraries ask this inside
         if NEW:
             assert {switch(name).fp32_precision for name in SWITCHES} == {"ieee"}
     assert state() == before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facesr_bench.errors import ConfigError, DataError, MissingRequirement
+from facesr_bench.errors import ConfigError, DataError, MissingRequirement, UsageError
 from facesr_bench.metrics.base import Expected, PerImageMetric, ScoreBatch
 from facesr_bench.metrics.choosing import compose_metrics
 from facesr_bench.metrics.psnr_ssim import PSNR
@@ -215,3 +215,13 @@ def test_settings_hash_is_canonical_and_settings_must_be_json():
     assert settings_hash({"a": 1, "b": [2]}) == settings_hash({"b": [2], "a": 1}) == "0855bfc20eb6"
     with pytest.raises(ValueError, match="JSON"):
         MetricValue(1.0, True, 1, {"a": float("inf")}).to_json()
+
+
+def test_measures_chosen_for_a_run_keep_its_reference_and_its_papers_list():
+    data = {"reference": "ffhq64-scgan-train", "paper_metrics": ["psnr_y", "fid_kid"]}
+    chosen = compose_metrics(["fd_squeezenet", "paper"], data=data)["measures"]
+    assert list(chosen) == ["fd_squeezenet", "psnr_y", "fid_kid"]
+    assert {chosen[k]["reference"] for k in ("fd_squeezenet", "fid_kid")} == {data["reference"]}
+    assert compose_metrics(["fid_kid"])["measures"]["fid_kid"]["reference"] is None
+    with pytest.raises(UsageError, match="no metric 'paper'"):
+        compose_metrics(["paper"])

@@ -57,21 +57,32 @@ def _ieee_products() -> Callable[[], None]:
             switches.append((part, part.fp32_precision))
     if not switches:  # PyTorch before 2.9 has only the flags
         return _ieee_by_flags()
-    try:
-        legacy = torch.get_float32_matmul_precision()
-    except RuntimeError:  # set through the switches, which the old question refuses to sum up
-        legacy = None
+    legacy = _asked(torch.get_float32_matmul_precision)
+    convolutions = _asked(lambda: torch.backends.cudnn.allow_tf32)
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
     for part, _ in switches:
         part.fp32_precision = "ieee"
+    # Also as a whole: libraries that run inside read the old flag, which refuses to sum up its parts.
+    torch.backends.cudnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
     def restore() -> None:
         if legacy is not None:
             torch.set_float32_matmul_precision(legacy)
+        if convolutions is not None:
+            torch.backends.cudnn.allow_tf32 = convolutions
         for part, value in switches:
             part.fp32_precision = value
 
     return restore
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    """The answer, or None where the new switches were used and the old question refuses."""
+    try:
+        return question()
+    except RuntimeError:
+        return None
 
 
 def _ieee_by_flags() -> Callable[[], None]:
