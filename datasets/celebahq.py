@@ -23,6 +23,8 @@ SIZE = (1024, 1024)
 """Of every image; copies of other sizes were made with operators nobody knows."""
 DEFECTS = {70: "defective", 2110: "misaligned", 2815: "defective"}
 """Known to users; kept, since every paper kept them."""
+TWICE = (234, 3329, 5162, 6770, 7384, 7561, 12444, 12885, 13825, 15506, 19199, 20134, 24646)
+"""Each shows the same photo as the image after it (issue 84 of CelebAMask-HQ); kept likewise."""
 
 _FILE = re.compile(r"(\d{1,5})\.(?:jpg|jpeg|png)", re.IGNORECASE)
 
@@ -145,6 +147,9 @@ def _counts(
     known = [f"{number} ({what})" for number, what in DEFECTS.items() if number in files]
     if known:
         notes.append(f"Known to be poor, and kept as in every paper: {', '.join(known)}.")
+    twice = [f"{n}/{n + 1}" for n in TWICE if n in files and n + 1 in files]
+    if twice:
+        notes.append(f"Said by users to show one photo twice, and kept: {', '.join(twice)}.")
     return notes
 
 

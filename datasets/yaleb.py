@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from math import acos, cos, degrees, radians
 
+import numpy as np
+
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.images import UInt8Image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
@@ -39,7 +41,10 @@ _LEFT_OUT = (
     (re.compile(r"\.info$", re.IGNORECASE), ".info"),
     (re.compile(r"\.log$|^DEADJOE$", re.IGNORECASE), "logs"),
 )
-_CROPS = ("stretch", "square")
+_CROPS = {"stretch": slice(0, SIZE[0]), "square": slice(12, 180)}
+"""Rows that are taken; always the whole width."""
+_BORDER = 30 / 133
+"""Of a crop's height on every side: as much as TDN's 30 pixels are of its crop's 133."""
 
 
 class YaleB(Recipe):
@@ -47,7 +52,8 @@ class YaleB(Recipe):
 
     Every image knows its light: ``azimuth`` and ``elevation`` in degrees from the camera's axis,
     ``angle`` between light and axis, and ``subset`` 1 to 5, the literature's steps of that angle.
-    People never cross splits. Grey becomes three equal channels.
+    People never cross splits. Grey becomes three equal channels. The owner cut the faces out, so the
+    border is the crop reflected, before any stretching: what turns in it turns in true proportions.
 
     Args:
         crop: "stretch" makes the 168x192 images square by stretching, as DAP-FSR's source faces are;
@@ -63,6 +69,7 @@ class YaleB(Recipe):
     where = "vision.ucsd.edu, The Extended Yale Face Database B: CroppedYale.zip"
     expected = ("CroppedYale.zip or CroppedYale/ (yaleB01/yaleB01_P00A+000E+00.pgm ...)",)
     disk = "80 MB unpacked"
+    version = 2  # 2: with borders
     stretch = True
 
     def __init__(
@@ -113,10 +120,12 @@ class YaleB(Recipe):
         named = f"yaleB{person:02d}"
         azimuth, elevation = angles_of(light)
         angle = degrees(acos(cos(radians(azimuth)) * cos(radians(elevation))))
+        rows = _CROPS[self.crop]
+        border = round((rows.stop - rows.start) * _BORDER)
         return Raw(
             key=f"{named}/{named}_P00{light}.png",
             split="train" if person < self.test_from else "test",
-            read=partial(_read, entry, self.crop),
+            read=partial(_read, entry, rows),
             source=entry.where,
             identity=named,
             attributes={
@@ -126,6 +135,8 @@ class YaleB(Recipe):
                 "subset": float(subset_of(angle)),
             },
             domain=light if self.domains is None or light in self.domains else None,
+            read_border=partial(_read_border, entry, rows, border),
+            border=(border,) * 4,
         )
 
     def _counts(self, items: Sequence[Raw]) -> list[str]:
@@ -165,10 +176,10 @@ def _left_out(counts: Counter[str]) -> Iterable[str]:
         yield f"Left out: {', '.join(parts)}."
 
 
-def _read(entry: Entry, crop: str) -> UInt8Image:
-    image = read_image(entry, SIZE)
-    if crop == "square":
-        height, width = SIZE
-        top = (height - width) // 2
-        return image[top : top + width]
-    return image
+def _read(entry: Entry, rows: slice) -> UInt8Image:
+    return read_image(entry, SIZE)[rows]
+
+
+def _read_border(entry: Entry, rows: slice, border: int) -> UInt8Image:
+    sides = (border, border)
+    return np.pad(_read(entry, rows), (sides, sides, (0, 0)), mode="reflect")

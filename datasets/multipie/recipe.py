@@ -6,32 +6,26 @@ from functools import partial
 from typing import Any
 
 from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import UInt8Image, read_rgb
+from facesr_bench.images import Size, UInt8Image, read_rgb
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
 from facesr_bench.prepare.sources import Entry, SourceSet, image_of
 
+from .boxes import FRAME, MIDDLE, Box, border_of, box_of, cut
 from .names import ABOVE, CAMERAS, FLASHES, Shot, read_name
 
-FRAME = (480, 640)
-"""Height and width of a camera's image."""
 CROPPED = (128, 128)
-SHAPE = (133, 107)
-"""Height to width of every box: that of the face TDN cuts out of CelebA."""
-MIDDLE = (223, 120, 240)
-"""Left, top and height of a box in the middle of the frame, half as high as it."""
+"""Height and width of a common crop."""
 TEN_CAMERAS = ("05_1", "05_0", "14_0", "04_1", "13_0")
 TEN_FLASHES = ("07", "14")
-
-Box = tuple[int, int, int, int]
-"""Left, top, width, height in pixels."""
 
 
 class MultiPIE(Recipe):
     """Multi-PIE: each camera with each flash is a domain, called "05_1-07".
 
     Every image of a camera is cut with the same box, of TDN's shape, and stretched to a square; nobody
-    is aligned by landmarks. Common crops (``..._crop_128.png``), which somebody else aligned, are taken
-    as they are; the notes say so, and so do their keys.
+    is aligned by landmarks. The border is the frame around the box and, beyond its edge, the frame
+    reflected. Common crops (``..._crop_128.png``), which somebody else aligned, are taken as they are,
+    with themselves reflected as border; the notes say so, and so do their keys.
 
     Args:
         cameras: as folders spell them; of the two from above neither can be taken.
@@ -52,6 +46,7 @@ class MultiPIE(Recipe):
         "or common crops (001_01_01_051_07_crop_128.png ...)",
     )
     disk = "305 GB"
+    version = 2  # 2: with borders
     stretch = True
 
     def __init__(
@@ -123,10 +118,14 @@ class MultiPIE(Recipe):
         return "" if shot.flash in self.flashes else "with other flashes"
 
     def _raw(self, shot: Shot, entry: Entry) -> Raw:
+        size, box = FRAME, self.boxes[shot.camera]
+        if shot.crop:
+            size, box = CROPPED, (0, 0, CROPPED[1], CROPPED[0])
+        border = border_of(box[3])
         return Raw(
             key=f"{shot.person}/{shot.name}.png",
             split="train" if int(shot.person) <= self.last_train else "test",
-            read=partial(_read, entry, None if shot.crop else self.boxes[shot.camera]),
+            read=partial(_read, entry, size, box),
             source=entry.where,
             identity=shot.person,
             attributes={
@@ -136,6 +135,8 @@ class MultiPIE(Recipe):
                 "yaw": shot.yaw,
             },
             domain=f"{shot.camera}-{shot.flash}",
+            read_border=partial(_read, entry, size, box, border),
+            border=(border,) * 4,
         )
 
     def _notes(self, found: Mapping[Shot, Entry], left_out: Counter[str]) -> list[str]:
@@ -149,7 +150,8 @@ class MultiPIE(Recipe):
         if next(iter(found)).crop:
             notes.append(
                 "These are crop_128 files, which somebody else aligned and resized; results compare "
-                "only with those on the same crops."
+                "only with those on the same crops. Their border is the crop reflected, in the crop's "
+                "proportions, which may not be the face's."
             )
         elif self.unmeasured:
             notes.append(
@@ -164,24 +166,6 @@ class MultiPIE(Recipe):
         if left_out:
             notes.append(f"Left out: {_list(left_out)}.")
         return notes
-
-
-def box_of(camera: str, place: Sequence[int]) -> Box:
-    """A box of TDN's shape from its left and top edge and its height.
-
-    Raises:
-        ConfigError: it is not three whole numbers, or leaves the frame.
-    """
-    if len(place) != 3 or not all(isinstance(n, int) for n in place):
-        raise ConfigError(f"The box of camera {camera} is [left, top, height], not {place!r}.")
-    left, top, height = place
-    width = round(height * SHAPE[1] / SHAPE[0])
-    if min(left, top) < 0 or width < 1 or left + width > FRAME[1] or top + height > FRAME[0]:
-        raise ConfigError(
-            f"The box of camera {camera}, {width}x{height} at ({left}, {top}), leaves the frame of "
-            f"{FRAME[1]}x{FRAME[0]}."
-        )
-    return left, top, width, height
 
 
 def _words(argument: str, given: Sequence[Any], known: Sequence[str]) -> tuple[str, ...]:
@@ -207,19 +191,16 @@ def _list(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in sorted(counts.items()))
 
 
-def _read(entry: Entry, box: Box | None) -> UInt8Image:
+def _read(entry: Entry, size: Size, box: Box, border: int = 0) -> UInt8Image:
     content = image_of(entry)
     try:
         image = read_rgb(content, orientation="stored")
     except DataError as error:
         raise DataError(f"{entry.where}: {error}") from error
-    height, width = FRAME if box else CROPPED
+    height, width = size
     if image.shape[:2] != (height, width):
         raise DataError(
             f"{entry.where} is {image.shape[1]}x{image.shape[0]} pixels, not {width}x{height}; it was "
             "changed, or belongs to another set."
         )
-    if box is None:
-        return image
-    left, top, across, down = box
-    return image[top : top + down, left : left + across]
+    return cut(image, box, border)

@@ -218,7 +218,11 @@ def test_known_defects_are_noted():
     """Images 70, 2110 and 2815: kept, but said."""
     counts = get_method("facesr_bench.datasets.celebahq._counts")
     numbers = dict.fromkeys((69, 70, 2815), 0)
-    assert any("70 (defective), 2815 (defective)" in note for note in counts(numbers, numbers, {}))
+    notes = counts(numbers, numbers, {})
+    assert any("70 (defective), 2815 (defective)" in note for note in notes)
+    assert not any("twice" in note for note in notes)
+    twins = dict.fromkeys((234, 235, 3329, 7561, 7562), 0)
+    assert any("twice, and kept: 234/235, 7561/7562." in note for note in counts(twins, twins, {}))
 
 
 def test_pans_list_is_the_first_five_thousand():

@@ -122,6 +122,47 @@ def test_the_box_of_a_camera(disk):
     assert "14_0" in note and "cameras 05_1" not in note
 
 
+def test_the_border_is_the_photo_around_the_box(disk):
+    raw = next(r for r in plan(disk).items if r.key == "108/108_02_01_051_07.png")
+    assert raw.border == (54, 54, 54, 54)
+    whole = LOOK.frame("108", "02", "05_1", "07")
+    wide = raw.read_border()
+    np.testing.assert_array_equal(wide, whole[66:414, 169:470])
+    np.testing.assert_array_equal(wide[54:-54, 54:-54], raw.read())
+
+
+@pytest.mark.parametrize(
+    ("box", "outside"),
+    [
+        ([0, 10, 133], (20, 0, 0, 30)),  # 107 wide; top, right, bottom, left beyond the frame
+        ([520, 340, 133], (0, 17, 23, 0)),
+    ],
+)
+def test_beyond_the_frame_the_border_is_the_frame_reflected(disk, box, outside):
+    found = plan(disk, boxes={"05_1": box})
+    raw = next(r for r in found.items if r.key == "108/108_02_01_051_07.png")
+    assert raw.border == (30, 30, 30, 30)
+    whole = LOOK.frame("108", "02", "05_1", "07")
+    (left, top, _), (over, right, under, ahead) = box, outside
+    wide = raw.read_border()
+    assert wide.shape == (193, 167, 3)
+    photo = wide[over : 193 - under, ahead : 167 - right]
+    rows = slice(max(top - 30, 0), min(top + 163, 480))
+    columns = slice(max(left - 30, 0), min(left + 137, 640))
+    np.testing.assert_array_equal(photo, whole[rows, columns])
+    for beyond in range(1, 31):  # counted from the frame's edge, which is there once
+        if beyond <= over:
+            np.testing.assert_array_equal(wide[over - beyond], wide[over + beyond])
+        if beyond <= ahead:
+            np.testing.assert_array_equal(wide[:, ahead - beyond], wide[:, ahead + beyond])
+        if beyond <= under:
+            np.testing.assert_array_equal(wide[192 - under + beyond], wide[192 - under - beyond])
+        if beyond <= right:
+            np.testing.assert_array_equal(
+                wide[:, 166 - right + beyond], wide[:, 166 - right - beyond]
+            )
+
+
 def test_common_crops_are_taken_as_they_are_and_declared(tmp_path):
     found = plan(LOOK.write(tmp_path, CROPS))
     assert [raw.key for raw in found.items] == [
@@ -129,7 +170,14 @@ def test_common_crops_are_taken_as_they_are_and_declared(tmp_path):
     ]
     raw = found.items[0]
     content = CROPS["crops/108_01_01_051_07_crop_128.png"]
-    np.testing.assert_array_equal(raw.read(), np.asarray(Image.open(io.BytesIO(content))))
+    crop = np.asarray(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(raw.read(), crop)
+    wide = raw.read_border()
+    assert raw.border == (29, 29, 29, 29) and wide.shape == (186, 186, 3)
+    np.testing.assert_array_equal(wide[29:-29, 29:-29], crop)
+    np.testing.assert_array_equal(wide[29:-29, :29], crop[:, 29:0:-1])
+    np.testing.assert_array_equal(wide[-29:, 29:-29], crop[126:97:-1])
+    assert any("border is the crop reflected" in note for note in found.notes)
     assert any("crop_128 files, which somebody else aligned" in note for note in found.notes)
     assert not any("measured" in note for note in found.notes)
     LOOK.write(tmp_path, {FRONTAL: FILES[FRONTAL]})
@@ -208,5 +256,8 @@ def test_prepared_by_the_command_line(tmp_path, cli, disk):
         image = np.asarray(Image.open(tmp_path / "out" / "images" / row["key"]))
         wanted = np.asarray(crop.resize((128, 128), Image.Resampling.BICUBIC))
         np.testing.assert_array_equal(image, wanted)
+        assert row["border"] == [60, 60, 60, 60] and row["border_shape"] == [386, 334]
+        wide = np.asarray(Image.open(tmp_path / "out" / "border" / row["key"]))
+        np.testing.assert_array_equal(wide[60:-60, 60:-60], np.asarray(crop))
     done = cli("prepare", "multipie", "--src", str(disk), "--set", "cameras=[05_1]", check=False)
     assert done.returncode and "in quotes" in done.stderr

@@ -127,6 +127,23 @@ def test_pixels(tmp_path, crop):
     np.testing.assert_array_equal(image, np.stack([wanted] * 3, axis=-1))
 
 
+@pytest.mark.parametrize(("crop", "height", "border"), [("stretch", 192, 43), ("square", 168, 38)])
+def test_the_border_is_the_crop_reflected_before_stretching(tmp_path, crop, height, border):
+    raw = next(r for r in plan(tmp_path, crop=crop).items if r.key.endswith("30_P00A-035E+15.png"))
+    assert raw.border == (border,) * 4
+    wide, grey = raw.read_border()[..., 1], LOOK.pixels(30, "A-035E+15")
+    inside = grey if crop == "stretch" else grey[12:180]
+    assert wide.dtype == np.uint8 and wide.shape == (height + 2 * border, 168 + 2 * border)
+    np.testing.assert_array_equal(wide[border:-border, border:-border], inside)
+    # Left to right and top to bottom; the pixel at the edge is there once.
+    np.testing.assert_array_equal(wide[border:-border, :border], inside[:, border:0:-1])
+    np.testing.assert_array_equal(
+        wide[border:-border, -border:], inside[:, 166 : 166 - border : -1]
+    )
+    np.testing.assert_array_equal(wide[:border], wide[2 * border : border : -1])
+    np.testing.assert_array_equal(wide[-border:], wide[-border - 2 : -2 * border - 2 : -1])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -186,5 +203,8 @@ def test_prepared_by_the_command_line(tmp_path, cli):
         grey = Image.fromarray(LOOK.pixels(person, light))
         wanted = np.asarray(grey.resize((128, 128), Image.Resampling.BICUBIC))
         np.testing.assert_array_equal(image, np.stack([wanted] * 3, axis=-1))
+        assert row["border"] == [43, 43, 43, 43] and row["border_shape"] == [278, 254]
+        wide = np.asarray(Image.open(tmp_path / "out" / "border" / row["key"]))
+        np.testing.assert_array_equal(wide[43:235, 43:211, 0], grey)  # the owner's own pixels
     again = cli("prepare", "yaleb", "--src", "CroppedYale.zip", "--out", "out")
     assert "already prepared" in again.stdout

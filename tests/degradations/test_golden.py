@@ -18,7 +18,7 @@ GOLDEN = {
     "bicubic_matlab": "af8b199d1c19ea9c",
     "bicubic_pulse": "c45a551f3d8a4556",
     "bilinear": "73827a8edb592a82",
-    "dap_unaligned": "a754a87ed57b2312",
+    "dap_unaligned": "0afbb13434aa62e6",
     "pan_online": "39d7c8241d513b16",
     "scgan_complex": "dc21b16b6dfa7ced",
     "scgan_simple": "73827a8edb592a82",

@@ -1,13 +1,21 @@
 """DAP-FSR's unaligned LR: geometry checked with shapes whose place is known."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
+from hydra.utils import get_method
+from PIL import Image
 
 from facesr_bench.data import Sample
 from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.degradations.unaligned import Unaligned
 from facesr_bench.errors import ConfigError
+from facesr_bench.images import hash_images
+from facesr_bench.stream import fixed_lr
 
+SHIPPED = Path(__file__).parents[2] / "datasets" / "synthface" / "tiny_test.zip"
 STILL = {"rotation": [0, 0], "translation": 0.0, "scale": [1, 1]}
 
 
@@ -76,6 +84,69 @@ def test_the_photo_around_the_crop_comes_into_view():
     # The crop is 133 x 107, so an unmoved LR is squeezed as HR is.
     still = Unaligned(8, **STILL).degrade(sample, rng())
     assert np.abs(still.astype(int) - 100).max() <= 6
+
+
+def stretched(photo, border):
+    """A sample as prepare makes it: HR stretched to 128x128, the border in the owner's proportions."""
+    hr = np.asarray(Image.fromarray(photo).resize((128, 128), Image.Resampling.BICUBIC))
+    sides = (border, border)
+    wide = np.pad(photo, (sides, sides, (0, 0)), mode="reflect")
+    return Sample("a.png", hr=hr, border=wide, border_size=(border,) * 4)
+
+
+def spread(lr):
+    """Covariance of a white shape on black, in Yale B's own pixels (168 wide, 192 high)."""
+    weights = lr[..., 0].astype(float).ravel()
+    yy, xx = np.mgrid[0:128, 0:128]
+    places = np.stack([xx.ravel() * 168 / 128, yy.ravel() * 192 / 128])
+    return np.cov(places, aweights=weights)
+
+
+def test_a_circle_stays_one_in_the_owners_proportions():
+    yy, xx = np.mgrid[0:192, 0:168]
+    distance = np.hypot(xx - 83.5, yy - 95.5)
+    disc = (255 * (40.5 - distance).clip(0, 1)).astype(np.uint8)
+    sample = stretched(np.repeat(disc[..., None], 3, axis=2), 43)
+    degrade = Unaligned(1, rotation=[45, 45], translation=0.0, scale=[1, 1])
+    exact = 40.0**2 / 4  # variance of a disc of radius 40, either way
+    assert spread(degrade.degrade(sample, rng())) == pytest.approx(exact * np.eye(2), abs=4)
+    sheared = spread(degrade(sample.hr, rng()))  # turned after the stretch, as without a border
+    assert abs(sheared[0, 1]) > 40
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(45.0, 1.0), (-30.0, 0.8), (17.0, 0.9)])
+def test_a_stretched_face_is_turned_as_opencv_turns_the_owners_photo(angle, scale):
+    """Yale B: 278x254 pixels about the crop's centre, then the crop, then the stretch."""
+    face = Image.fromarray(shipped_face().hr).resize((168, 192), Image.Resampling.BICUBIC)
+    sample = stretched(np.asarray(face), 43)
+    ranges = {"rotation": [angle] * 2, "translation": 0.0, "scale": [scale] * 2}
+    lr = Unaligned(8, **ranges).degrade(sample, rng())
+    centre = (43 + 84 - 0.5, 43 + 96 - 0.5)  # OpenCV counts from the first pixel's centre
+    turn = cv2.getRotationMatrix2D(centre, angle, scale)
+    turned = cv2.warpAffine(
+        sample.border, turn, (254, 278), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    cut = Image.fromarray(turned[43:235, 43:211])
+    wanted = np.asarray(cut.resize((16, 16), Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(lr - wanted).mean() < 1  # half of it: Pillow's transform cuts fractions off
+    assert np.abs(Unaligned(8, **ranges)(sample.hr, rng()) - wanted).mean() > 2
+
+
+def shipped_face():
+    split = get_method("facesr_bench.datasets.synthface.split.read_archive")(SHIPPED, "studio")
+    return split[0]
+
+
+def test_lr_pixels_of_a_bordered_face_to_the_byte():
+    """Another border on every side, and no reflection in it."""
+    face = shipped_face()
+    ramp = np.arange(44 + 17 + 9, dtype=np.uint8)[:, None]
+    wide = np.broadcast_to(ramp, (64 + 12 + 15, *ramp.shape[:1], 3)).copy()
+    wide[12:76, 9:53] = face.hr[:, 10:54]
+    sample = Sample(face.key, hr=face.hr, border=wide, border_size=(12, 17, 15, 9))
+    lr = fixed_lr(sample, Unaligned(4), 2020, "lr")
+    assert lr.shape == (16, 16, 3)
+    assert hash_images([(face.key, lr)])[:16] == "760c8aafb2a20f66"
 
 
 def test_hr_is_needed_and_arguments_are_checked():

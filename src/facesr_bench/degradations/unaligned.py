@@ -29,9 +29,9 @@ _REFLECTED = 30 / 133
 class Unaligned(Degradation):
     """Rotate, shift, scale, crop, reduce.
 
-    The rotation is about the crop's centre, by Pillow's bicubic at the crop's own resolution; where
-    even the border is not enough it is reflected. The window the size of the crop is then reduced to
-    LR by antialiased bicubic in float64 and rounded once.
+    The rotation is about the crop's centre, by Pillow's bicubic (in floats) at the crop's own
+    resolution; where even the border is not enough it is reflected. The window the size of the crop
+    is then reduced to LR by antialiased bicubic in float64 and rounded once.
 
     Args:
         factor: HR side over LR side.
@@ -108,11 +108,16 @@ class Unaligned(Degradation):
             cos, -sin, centre_x - cos * offset_x + sin * offset_y,
             sin, cos, centre_y - sin * offset_x - cos * offset_y,
         )  # fmt: skip
-        moved = Image.fromarray(np.asarray(wide)).transform(
-            (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
-        )
+        # In floats: Pillow's 8-bit transform truncates, which darkens by half a level.
+        planes = [Image.fromarray(np.asarray(wide[..., c], dtype=np.float32)) for c in range(3)]
+        moved = [
+            plane.transform(
+                (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
+            )
+            for plane in planes
+        ]
         values = separable(
-            np.asarray(moved, dtype=np.float64),
+            np.stack([np.asarray(plane, dtype=np.float64) for plane in moved], axis=-1),
             resize_matrix(height, lr[0], "bicubic"),
             resize_matrix(width, lr[1], "bicubic"),
         )
