@@ -48,6 +48,9 @@ class CelebA(Recipe):
         "list_attr_celeba.txt (attributes; optional)",
         "identity_CelebA.txt (people; optional)",
     )
+    published: ClassVar[Mapping[str, tuple[int | None, str]]] = {
+        "img_align_celeba.zip": (1_443_490_838, "00d2c5bc6d35e252742224ab0c1e8fcb"),
+    }
     disk: ClassVar[str] = "1.4 GB"
     size: ClassVar[int] = 128
 

@@ -123,6 +123,8 @@ class Folder(FaceData):
         return self._splits[role]
 
     def _open(self, role: Role) -> FolderSplit | None:
+        if role == "exemplar":
+            return None
         if role == "train_lr":
             hr, lr = None, self._list_train_lr()
         elif self._assigned is not None:

@@ -1,6 +1,8 @@
 """Which images of a prepared folder a split of a protocol holds."""
 
 import hashlib
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,10 +14,16 @@ from numpy.typing import NDArray
 from facesr_bench.data import Role
 from facesr_bench.errors import ConfigError, DataError
 
-from .store import Store, Wanted
+from .lists import list_file, read_list
+from .store import Store
+from .wanted import Wanted
 
-LISTS = Path(__file__).resolve().parents[1] / "lists"
-"""Lists of keys that ship with the project: splits that were drawn once."""
+log = logging.getLogger(__name__)
+
+_PARTLY = (
+    "To go on with what is there: data.allow_incomplete=true, or data.limit=N; the results then "
+    "compare with no others."
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +35,13 @@ class Selection:
         split: the owner's splits; None takes all.
         role: "hr" or "lr".
         keys: a file with one key a line ("#" starts a comment): one of ``datasets/lists``, or a path.
-            All of them must be there.
+            All of them must be there, unless ``partly``.
         domains: taken; None takes all.
         exclude_attributes: attribute to a value, or list of values, that leaves an image out.
         limit: how many are kept at most: the first by sha256 of "2020|limit|key".
         border: whether samples carry the image with its border.
+        count: how many images the protocol has, before ``limit``; None where nobody says.
+        allow_incomplete: go on with fewer than ``count``, or than ``keys`` lists.
     """
 
     wanted: Wanted
@@ -42,12 +52,20 @@ class Selection:
     exclude_attributes: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
     border: bool = False
+    count: int | None = None
+    allow_incomplete: bool = False
+
+    @property
+    def partly(self) -> bool:
+        """Whether fewer images than the protocol's will do: results then compare with no others."""
+        return self.allow_incomplete or self.limit is not None
 
     def rows(self, store: Store) -> NDArray[np.int64]:
         """Rows of the manifest, ascending, so that keys come in their order.
 
         Raises:
-            DataError: no image is left, or a listed key is not there.
+            DataError: no image is left, a listed key is not there, or there are not as many images as
+                the protocol has.
         """
         chosen = store.role == self.role
         if self.split is not None:
@@ -67,7 +85,8 @@ class Selection:
             chosen &= self._listed(store, chosen)
         rows = np.flatnonzero(chosen)
         if not len(rows):
-            raise DataError(f"{store.layout.root} holds no image that is {self}; {_holds(store)}.")
+            raise DataError(f"{store.layout.root} holds no image that is {self}; {store.holds}.")
+        self._check_count(store, len(rows))
         if self.limit is not None and len(rows) > self.limit:
             order = sorted(rows.tolist(), key=lambda row: _rank(store.keys[row]))
             rows = np.array(sorted(order[: self.limit]), dtype=np.int64)
@@ -78,13 +97,33 @@ class Selection:
         listed = read_list(path)
         mask = np.array([key in listed for key in store.keys])
         lost = listed - {store.keys[row] for row in np.flatnonzero(mask & chosen)}
-        if lost:
+        if lost and self.partly:
+            log.warning(
+                "%s lacks %d of the %d keys of %s; going on with the others.",
+                store.layout.root, len(lost), len(listed), path.name,
+            )  # fmt: skip
+        elif lost:
             raise DataError(
                 f"{len(lost):,} of the {len(listed):,} keys of {path.name} are not among the images of "
                 f"{store.layout.root} that are {self}: {', '.join(sorted(lost)[:3])}"
-                f"{' ...' if len(lost) > 3 else ''}. Was the whole data set prepared? {_holds(store)}."
+                f"{' ...' if len(lost) > 3 else ''}. Was the whole data set prepared? {store.holds}. "
+                f"{_PARTLY}"
             )
         return mask
+
+    def _check_count(self, store: Store, found: int) -> None:
+        if self.count is None or found == self.count:
+            return
+        said = (
+            f"{found:,} images of {store.layout.root} are {self}, but this protocol has "
+            f"{self.count:,} of them"
+        )
+        # More than there should be is no subset: it is another choice, and no switch makes it right.
+        if found > self.count:
+            raise DataError(f"{said}. Choose fewer by split, keys or domains, or give their count.")
+        if not self.partly:
+            raise DataError(f"{said}. Prepare the whole data set. {_PARTLY}")
+        log.warning("%s; going on with what is there.", said)
 
     def __str__(self) -> str:
         parts = [self.role.upper()]
@@ -103,14 +142,13 @@ def read_selection(role: Role, content: Mapping[str, Any], common: Mapping[str, 
     Args:
         role: of the split; also decides what is taken where the YAML does not say.
         content: the mapping.
-        common: root, recipe, size, arguments and limit of the whole data set, used where the mapping
-            has none of its own. A mapping with a recipe or root of its own takes none of them but
-            the limit.
+        common: what is said for the whole data set, used where the mapping has nothing of its own. A
+            mapping with a recipe or root of its own takes only limit and allow_incomplete.
 
     Raises:
         ConfigError: an entry that does not exist, or of the wrong kind.
     """
-    place = ("root", "recipe", "size", "arguments")
+    place = ("root", "recipe", "size", "arguments", "operator")
     known = {f.name for f in fields(Selection)} - {"wanted"} | set(place)
     unknown = sorted(content.keys() - known)
     if unknown:
@@ -123,65 +161,48 @@ def read_selection(role: Role, content: Mapping[str, Any], common: Mapping[str, 
         raise ConfigError(
             f"data.source.{role} needs root, or recipe and size, to say which prepared folder it is."
         )
+    partial = bool(content.get("allow_incomplete", common.get("allow_incomplete", False)))
+    # Through JSON, as prepared.json went: a tuple of Python becomes the list it is compared with.
+    arguments = json.loads(json.dumps(dict(where["arguments"] or {}), default=str))
+    if partial:
+        # Of recipes that draw: whether they drew from files with gaps, which is what is allowed here.
+        arguments.pop("allow_incomplete", None)
     wanted = Wanted(
         None if where["root"] is None else Path(where["root"]).expanduser(),
         where["recipe"],
         where["size"],
-        dict(where["arguments"] or {}),
+        arguments,
+        where["operator"],
     )
     kind = content.get("role", "lr" if role == "train_lr" else "hr")
     if kind not in {"hr", "lr"}:
         raise ConfigError(f"data.source.{role}.role={kind} is not one of hr, lr.")
-    limit = content.get("limit", common.get("limit"))
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ConfigError(
-            f"The limit of {role} must be a whole number of at least 1, not {limit!r}."
-        )
+    limit = _number(role, "limit", content.get("limit", common.get("limit")))
+    usual = "train" if role in ("train_lr", "exemplar") else role
     return Selection(
         wanted,
-        _texts(role, "split", content.get("split", ["train" if role == "train_lr" else role])),
+        _texts(role, "split", content.get("split", [usual])),
         kind,
         content.get("keys"),
         _texts(role, "domains", content.get("domains")),
         dict(content.get("exclude_attributes") or {}),
         limit,
         bool(content.get("border", False)),
+        _number(role, "count", content.get("count")),
+        partial,
     )
-
-
-def list_file(name: str) -> Path:
-    """A shipped list by its name, or a path.
-
-    Raises:
-        DataError: there is neither.
-    """
-    shipped, own = LISTS / name, Path(name).expanduser()
-    if own.name == name and shipped.is_file():
-        return shipped
-    if own.is_file():
-        return own
-    names = ", ".join(sorted(path.name for path in LISTS.glob("*.txt"))) or "none"
-    raise DataError(f"There is no list of keys {name}: no such file, nor one that ships ({names}).")
-
-
-def read_list(path: Path) -> set[str]:
-    """The keys of a list.
-
-    Raises:
-        DataError: it is empty or names a key twice.
-    """
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if not keys:
-        raise DataError(f"{path} names no key.")
-    if len(set(keys)) < len(keys):
-        twice = next(a for a, b in zip(sorted(keys), sorted(keys)[1:], strict=False) if a == b)
-        raise DataError(f"{path} names the key {twice!r} twice.")
-    return set(keys)
 
 
 def _rank(key: str) -> str:
     return hashlib.sha256(f"2020|limit|{key}".encode()).hexdigest()
+
+
+def _number(role: Role, name: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError(
+            f"The {name} of {role} must be a whole number of at least 1, not {value!r}."
+        )
+    return value
 
 
 def _texts(role: Role, name: str, value: Any) -> tuple[str, ...] | None:
@@ -190,11 +211,3 @@ def _texts(role: Role, name: str, value: Any) -> tuple[str, ...] | None:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         raise ConfigError(f"data.source.{role}.{name} must be a list or null, not {value!r}.")
     return tuple(str(item) for item in value)
-
-
-def _holds(store: Store) -> str:
-    splits = store.facts["counts"]["splits"]
-    counts = [
-        f"{n:,} {kind.upper()} in {name}" for name, of in splits.items() for kind, n in of.items()
-    ]
-    return f"it holds {', '.join(counts)}"

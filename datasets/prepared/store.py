@@ -1,8 +1,6 @@
 """One prepared folder, opened: its table in columns, its packs mapped when first read."""
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,52 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_bench.errors import DataError
-from facesr_bench.prepare.layout import Layout, default_folder
+from facesr_bench.prepare.layout import Layout
 from facesr_bench.prepare.manifest import attributes_of, points_of, read_manifest
 from facesr_bench.prepare.opening import read_facts
 from facesr_bench.prepare.packing import Pack, packs_of
+
+from .wanted import Wanted
 
 _COLUMNS = (
     "key", "split", "role", "identity", "attributes", "landmarks", "domain", "height", "width",
     "border", "border_shape",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A prepared folder as a YAML names it.
-
-    Attributes:
-        root: the folder; None: where ``prepare`` writes by default.
-        recipe: what it must have been prepared with; None where the YAML does not say.
-        size: likewise.
-        arguments: those of the recipe that the protocol depends on.
-    """
-
-    root: Path | None
-    recipe: str | None
-    size: int | None
-    arguments: Mapping[str, Any]
-
-    @property
-    def folder(self) -> Path:
-        """Where it should lie."""
-        if self.root is not None:
-            return self.root
-        return default_folder(str(self.recipe), int(self.size or 0))
-
-    @property
-    def command(self) -> str:
-        """What prepares it."""
-        words = ["facesr-bench", "prepare", self.recipe or "NAME", "--src", "PATH..."]
-        if self.size is not None:
-            words += ["--size", str(self.size)]
-        if self.arguments:
-            pairs = (f"{name}={_yaml(value)}" for name, value in self.arguments.items())
-            words += ["--set", *map(shlex.quote, pairs)]
-        if self.root is not None:
-            words += ["--out", shlex.quote(str(self.root))]
-        return " ".join(words)
 
 
 class Store:
@@ -73,7 +36,7 @@ class Store:
         self.layout = Layout(wanted.folder)
         _check_there(self.layout, wanted)
         self.facts = read_facts(self.layout)
-        _check_facts(self.layout, self.facts, wanted)
+        wanted.check(self.layout, self.facts)
         table = read_manifest(self.layout.manifest, _COLUMNS)
         if self.facts["counts"]["images"] != table.num_rows:
             raise DataError(
@@ -104,6 +67,34 @@ class Store:
         written = {pack["file"] for pack in self.facts["packs"]}
         return [pack for pack in packs_of(sizes) if pack.file in written]
 
+    def provenance(self) -> dict[str, Any]:
+        """How the folder was made, as plain values for a run record; its name, but no path.
+
+        ``content`` names the prepared pixels on every machine; ``manifest_sha256`` this manifest with
+        its splits, people and domains, written by one version of pyarrow.
+        """
+        decided = ("recipe", "version", "arguments", "size", "operator")
+        with self.layout.manifest.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {
+            "folder": self.layout.root.resolve().name,
+            **{name: self.facts.get(name) for name in decided},
+            "content": self.facts.get("content"),
+            "manifest_sha256": digest,
+            "left_out": len(self.facts.get("left_out", ())),
+        }
+
+    @property
+    def holds(self) -> str:
+        """How many images of which kind, for messages."""
+        splits = self.facts["counts"]["splits"]
+        counts = [
+            f"{n:,} {kind.upper()} in {name}"
+            for name, of in splits.items()
+            for kind, n in of.items()
+        ]
+        return f"it holds {', '.join(counts)}"
+
 
 def _check_there(layout: Layout, wanted: Wanted) -> None:
     if layout.complete:
@@ -124,29 +115,3 @@ def _check_there(layout: Layout, wanted: Wanted) -> None:
         f"There is no prepared data in {place}: {found}. Prepare it: {wanted.command}\n"
         f"What PATH is, and where to get it: facesr-bench prepare --list"
     )
-
-
-def _check_facts(layout: Layout, facts: Mapping[str, Any], wanted: Wanted) -> None:
-    asked = {"recipe": wanted.recipe, "size": wanted.size}
-    wrong = [
-        f"{name} is {facts.get(name)}, not {value}"
-        for name, value in asked.items()
-        if value is not None and facts.get(name) != value
-    ]
-    arguments = facts.get("arguments", {})
-    wrong += [
-        f"{name} is {arguments.get(name)}, not {value}"
-        for name, value in wanted.arguments.items()
-        if arguments.get(name) != value
-    ]
-    if wrong:
-        raise DataError(
-            f"{layout.root} was prepared otherwise than this protocol needs: {'; '.join(wrong)}. "
-            f"Prepare it into another folder: {wanted.command}"
-        )
-
-
-def _yaml(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -122,6 +122,8 @@ class SynthFace(FaceData):
         """Read the split from the archive or the cache, or render it (with a progress bar)."""
         if role == "test" and self._shipped_test is not None:
             return read_archive(Path(__file__).parent / self._shipped_test, self._domain)
+        if role not in FIRST_IDENTITY:
+            return None
         people = self.people(role)
         return rendered(people, f"synthface {role}") if len(people) else None
 

@@ -34,12 +34,14 @@ def find_photos(sources: SourceSet, part: str) -> dict[str, Entry]:
 
 def header_size(entry: Entry) -> Size | DataError:
     """Height and width of a photo, from its first bytes; errors are handed back to be counted."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(as_stream(image_of(entry))) as image:
             return image.height, image.width
     except DataError as error:
         return error
+    except UnidentifiedImageError:
+        return DataError(f"{entry.where} is not an image.")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return DataError(f"{entry.where} cannot be read as an image ({error}).")

@@ -1,11 +1,11 @@
 """WIDER FACE as real low-resolution faces: find the photos, filter the boxes, draw, cut, reduce."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class WiderFace(Recipe):
         "http://shuoyang1213.me/WIDERFACE/: WIDER_train.zip, WIDER_val.zip, wider_face_split.zip"
     )
     expected = ("WIDER_train.zip", "WIDER_val.zip", "wider_face_split.zip")
+    published: ClassVar[Mapping[str, tuple[int | None, str]]] = {
+        "WIDER_train.zip": (None, "3fedf70df600953d25982bcd13d91ba2"),
+        "WIDER_val.zip": (None, "dfa7d7e790efa35df3788964cf0bbaea"),
+        "wider_face_split.zip": (None, "0e3767bcf0e326556d407bf5bff5d27c"),
+    }
     disk = "1.8 GB"
     size = 16
 

@@ -5,10 +5,12 @@ YAML in ``conf/data/`` that names it. It hands out images at rest (uint8, RGB); 
 batching, ordering and hashing are the harness's work, so that they are the same for every data set.
 """
 
+import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,18 @@ from torch.utils.data import Dataset
 from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image
 
-Role = Literal["train", "train_lr", "val", "test"]
-"""``train`` holds HR (or pairs), ``train_lr`` unpaired LR, ``val`` and ``test`` what is measured."""
+Role = Literal["train", "train_lr", "val", "test", "exemplar"]
+"""``train`` holds HR (or pairs), ``train_lr`` unpaired LR, ``val`` and ``test`` what is measured,
+``exemplar`` target-domain pairs an adaptation method may see."""
+
+
+MOST_BYTES = 200
+"""Of a file's or folder's name in a key: file systems stop at 255, and writers append to it."""
+# Surrogates stand for bytes that are no text and can be stored nowhere but on the disk they are from.
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]')
+_DEVICES = frozenset(
+    ["aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
+)
 
 
 @dataclass(frozen=True)
@@ -86,13 +98,21 @@ class FaceData(ABC):
             DataError: the split should be there but is missing or damaged.
         """
 
+    def provenance(self) -> list[dict[str, Any]]:
+        """Where the images of the splits opened so far come from, as plain values for the run record.
+
+        A data set whose arguments already say everything has nothing to add.
+        """
+        return []
+
 
 def check_keys(keys: Sequence[str]) -> None:
     """Refuse keys that cannot become file names below ``sr/`` on every machine.
 
     Raises:
-        DataError: an empty, absolute or climbing key, a repeated key, or two keys that differ only
-            in case (one file on macOS and Windows).
+        DataError: an empty, absolute or climbing key, one with a part no Windows can store or too
+            long for a file system, a repeated key, or two keys that differ only in case or in how
+            accents are encoded (one file on macOS and Windows).
     """
     seen: dict[str, str] = {}
     for key in keys:
@@ -102,9 +122,33 @@ def check_keys(keys: Sequence[str]) -> None:
                 f"The key {key!r} is not a relative POSIX path. Keys name files below sr/, so they "
                 "may not be empty, absolute or contain '..'."
             )
-        folded = key.casefold()
+        for part in parts:
+            why = _unstorable(part)
+            if why:
+                raise DataError(
+                    f"The key {key!r} cannot be a file on every system: {part[:60]!r} {why}. Rename "
+                    "the file, or its folder."
+                )
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", key).casefold())
         if folded in seen:
             other = seen[folded]
-            how = "appears twice" if other == key else f"differs from {other!r} only in case"
+            how = (
+                "appears twice"
+                if other == key
+                else f"differs from {other!r} only in case or in how its accents are encoded"
+            )
             raise DataError(f"The key {key!r} {how}; every sample needs a key of its own.")
         seen[folded] = key
+
+
+def _unstorable(part: str) -> str | None:
+    """Why a file or folder of this name cannot be made on some system, or None where it can."""
+    odd = _FORBIDDEN.search(part)
+    if odd:
+        return f"holds {odd[0]!r}"
+    if part.endswith((".", " ")):
+        return "ends in a dot or blank"
+    if part.partition(".")[0].rstrip(" ").casefold() in _DEVICES:
+        return "is the name of a device on Windows"
+    size = len(part.encode())
+    return f"has {size} bytes, more than {MOST_BYTES}" if size > MOST_BYTES else None

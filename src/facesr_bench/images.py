@@ -21,6 +21,9 @@ UInt8Image = NDArray[np.uint8]
 Size = tuple[int, int]
 """Height, width in pixels."""
 
+MOST_PIXELS = 1 << 26
+"""Of an image that is decoded: 8192x8192. A few bytes of a file can claim far more and fill memory."""
+
 
 def check_image(images: "Tensor", what: str, size: Size | None = None) -> "Tensor":
     """Guard the border of a method: float32 (B, 3, H, W), RGB, finite, in [0, 1].
@@ -106,7 +109,8 @@ def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exi
             the pixels as they lie (owners' data sets, whose annotations refer to stored pixels).
 
     Raises:
-        DataError: the file is missing, truncated, not an image, or has more than 8 bits a channel.
+        DataError: the file is missing, truncated, not an image, has more than 8 bits a channel, or
+            more than :data:`MOST_PIXELS` pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -119,6 +123,11 @@ def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exi
                 f"{name} has {content[24]} bits a channel; only 8-bit images can be read."
             )
         with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise DataError(
+                    f"{name} is too large to be a face image: {image.width}x{image.height} pixels, "
+                    f"where {MOST_PIXELS:,} are the most."
+                )
             if image.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}:
                 # Pillow would saturate 16-bit grey and float images without a word.
                 raise DataError(f"{name} is of mode {image.mode}; only 8-bit images can be read.")
@@ -127,9 +136,11 @@ def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exi
             return np.array(upright.convert("RGB"), dtype=np.uint8)
     except FileNotFoundError:
         raise DataError(f"{name} does not exist.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError as error:  # its own words hold an address in memory
+        raise DataError(f"{name} cannot be decoded (no kind of image is known like it).") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{name} cannot be decoded ({error}).") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name} is too large to be a face image ({error}).") from error
 
 

@@ -39,6 +39,7 @@ def make_record(
         "scale": settings["scale"],
         "paper": method.paper,
         "data": outcome.data.name,
+        "data_sources": outcome.data.source.provenance(),
         "protocol": {
             "name": test_set.name,
             "version": test_set.version,

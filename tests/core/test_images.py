@@ -1,3 +1,5 @@
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +80,31 @@ def test_a_failed_write_leaves_the_old_file(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of a hundred bytes that claims these sides."""
+    small = encode_png(np.zeros((1, 1, 3), np.uint8))
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return small[:12] + head + struct.pack(">I", zlib.crc32(head)) + small[33:]
+
+
+# 13,300 sides are below where Pillow itself refuses, and half a gigabyte; the first is just too many.
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("sides", [(8193, 8192), (13_300, 13_300), (60_000, 60_000)])
+def test_images_that_claim_too_many_pixels_are_not_decoded(
+    sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import ImageFile
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
+    with pytest.raises(DataError, match="too large to be a face image"):
+        read_rgb(claiming(*sides))
+
+
+def test_messages_about_images_hold_no_addresses() -> None:
+    with pytest.raises(DataError, match="image bytes cannot be decoded") as caught:
+        read_rgb(b"no image at all")
+    assert "0x" not in str(caught.value)
+    with pytest.raises(DataError, match="cannot be decoded"):
+        read_rgb(claiming(8192, 8192))  # not too many: only its pixels are missing

@@ -1,5 +1,7 @@
 """Folders, zip and tar archives as sources: equal, never unpacked, never trusted."""
 
+import bz2
+import gzip
 import io
 import os
 import tarfile
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from facesr_bench.errors import DataError
+from facesr_bench.prepare import compressed
+from facesr_bench.prepare.provenance import source_facts
 from facesr_bench.prepare.sources import SourceSet, image_of, open_container
 
 FILES = {
@@ -228,3 +232,87 @@ def test_files_are_found_by_whole_components_in_any_case(tmp_path: Path) -> None
         DataError, match=r"no \*\.csv \(the split\) in .*f, where 5 files were found"
     ):
         sources.one("*.csv", "the split")
+
+
+def test_odd_entries_of_a_folder_are_counted_not_opened(tmp_path: Path) -> None:
+    root = folder(tmp_path / "f", {"a.png": b"a", "deep/b.png": b"b"})
+    (root / "gone.png").symlink_to(root / "nothing.png")
+    (root / "round.png").symlink_to(root / "again.png")
+    (root / "again.png").symlink_to(root / "round.png")
+    (root / "loop").symlink_to(root)
+    os.mkfifo(root / "pipe.png")  # opening it would wait for ever
+    sources = SourceSet([root])
+    assert [entry.name for entry in sources] == ["a.png", "deep/b.png"]
+    assert sources.passed_over()[0].startswith("4 links are not followed")
+    assert sources.passed_over()[1] == "1 entries are no files or may not be read"
+    (root / "a.png").unlink()
+    for touch in (sources.containers[0].size, sources.containers[0].state):
+        with pytest.raises(DataError, match=r"a\.png cannot be read"):
+            touch("a.png")
+
+
+def test_names_that_are_no_text_are_read_shown_and_hashed(tmp_path: Path) -> None:
+    root = folder(tmp_path / "f", {"a.png": b"a"})
+    try:
+        Path(os.fsdecode(os.fsencode(root) + b"/jos\xe9.png")).write_bytes(b"e")
+    except OSError:
+        pytest.skip("this file system takes only text")
+    sources = SourceSet([root])
+    entry = sources.find("jos*.png")[0]
+    assert entry.read() == b"e"
+    assert entry.where == "f/jos\\xe9.png"
+    facts, _ = source_facts(sources)
+    assert facts[0]["files"] == 2 and len(facts[0]["listing"]) == 64
+
+
+def test_a_replaced_file_has_another_state_but_copies_have_one_fingerprint(tmp_path: Path) -> None:
+    one = open_container(folder(tmp_path / "f", {"a.png": b"old"}))
+    before = one.state("a.png"), one.fingerprint("a.png")
+    (tmp_path / "f/a.png").write_bytes(b"new")
+    os.utime(tmp_path / "f/a.png", ns=(1, 1))
+    assert one.state("a.png") != before[0] and one.fingerprint("a.png") == before[1]
+    for kind, make in (("zip", zipped), ("tar", tarred)):
+        states = []
+        for content in (b"old", b"new"):
+            path = make(tmp_path / f"a.{kind}", {"a.png": content})
+            os.utime(path, ns=(len(states), len(states)))
+            states.append(open_container(path).state("a.png"))
+        assert states[0] != states[1]
+
+
+def test_an_encrypted_entry_is_not_called_damaged(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"1.png": b"secret"}, zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # general purpose flags of the directory
+    content[6] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"'1\.png' is encrypted.*password") as caught:
+        open_container(path).read("1.png")
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["gz", "bz2"])
+def test_a_compressed_tar_is_unpacked_once_however_it_is_read(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{n:02d}.bin": os.urandom(3000) for n in range(40)}
+    path = tarred(tmp_path / "a.tar", files)
+    packed = tmp_path / f"a.tar.{how}"
+    opener = {"gz": gzip.open, "bz2": bz2.open}[how]
+    with opener(packed, "wb") as file:
+        file.write(path.read_bytes())
+    opened: list[object] = []
+    monkeypatch.setitem(
+        compressed._OPEN,
+        packed.read_bytes()[:2],
+        (lambda *a: opened.append(a) or opener(*a), "gunzip"),
+    )
+    container = open_container(packed)
+    for name in reversed(files):
+        assert container.read(name) == files[name]
+    assert len(opened) == 1
+    monkeypatch.setattr(compressed, "LARGEST", 100_000)
+    with pytest.raises(DataError, match=rf"compressed tar of more than.*gunzip -k a\.tar\.{how}"):
+        open_container(packed)
+    assert open_container(path).names() == list(files)  # a plain one may have any size
+    assert open_container(tarred(path, {"BZh.png": b"x"})).read("BZh.png") == b"x"

@@ -1,5 +1,8 @@
 """What prepare writes: the pixels, the tables; killed anywhere, called twice, called otherwise."""
 
+import errno
+import hashlib
+import io
 import json
 import os
 import signal
@@ -18,13 +21,16 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from facesr_bench.errors import DataError, MissingRequirement
+from facesr_bench.errors import DataError, FaceSRError, MissingRequirement
 from facesr_bench.images import encode_png, hash_images, read_rgb
 from facesr_bench.prepare.__main__ import main
 from facesr_bench.prepare.checks import check_plan
+from facesr_bench.prepare.fingerprints import Fingerprints
 from facesr_bench.prepare.journal import Journal
+from facesr_bench.prepare.packing import Pack, write_pack
 from facesr_bench.prepare.recipe import Raw
 from facesr_bench.prepare.rendering import Target, check_border, render, scale_points
+from facesr_bench.prepare.sources import SourceSet
 from facesr_bench.prepare.working import _as_done
 
 LOOK = SimpleNamespace(**run_path(str(Path(__file__).with_name("look_alikes.py"))))
@@ -342,15 +348,180 @@ def test_a_torn_line_and_lost_or_shortened_images_are_made_again(lab: Any) -> No
         key: (lab.out / "images" / key).stat().st_mtime_ns
         for key in (torn, json.loads(lines[4])["key"])
     }
-    (lab.src / "train/z_9.png").write_bytes(LOOK.encode(LOOK.face(77)))
-    with pytest.raises(DataError, match="the sources are"):
-        lab.call()  # the owner's files changed in the meantime: not the same preparation
-    (lab.src / "train/z_9.png").write_bytes(b"broken")
     assert lab.call("--on-error", "skip") == 0
     assert main(["--verify", str(lab.out)]) == 0
     kept = {key: (lab.out / "images" / key).stat().st_mtime_ns for key in before}
     assert kept[torn] > before[torn]
     assert list(kept.values())[1] == list(before.values())[1]
+
+
+def prepared_files(out: Path) -> dict[str, bytes]:
+    """All that was prepared; the lock file is empty and nobody's."""
+    return {name: content for name, (_, content) in state(out).items() if name != ".lock"}
+
+
+def test_the_same_command_goes_on_after_a_damaged_file_was_got_again(lab: Any) -> None:
+    interrupted(lab)
+    (lab.src / "train/z_9.png").write_bytes(LOOK.encode(LOOK.face(77)))
+    replaced = lab.src / "train/pr0_0.png"  # finished already, and of the same size as before
+    size = replaced.stat().st_size
+    other = LOOK.encode(LOOK.face(5))
+    replaced.write_bytes(other.ljust(size, b"\0")[: max(size, len(other))])
+    (lab.src / "test/pe0_0.png").unlink()
+    LOOK.write(lab.src, {"train/new_1.png": LOOK.encode(LOOK.face(9)), "README": b"added"})
+    kept = (lab.out / "images/train/pr3_7.png").stat().st_mtime_ns
+    assert lab.call() == 0
+    assert (lab.out / "images/train/pr3_7.png").stat().st_mtime_ns == kept
+    lab.call(to=lab.root / "whole")
+    assert prepared_files(lab.out) == prepared_files(lab.root / "whole")
+    assert main(["--verify", str(lab.out)]) == 0
+
+
+def test_a_finished_image_whose_source_is_damaged_later_leaves_nothing(lab: Any) -> None:
+    interrupted(lab)
+    LOOK.write(lab.src, {"train/z_9.png": LOOK.encode(LOOK.face(7)), "train/pr0_0.png": b"now"})
+    assert lab.call("--on-error", "skip") == 0
+    assert [problem["key"] for problem in facts(lab.out)["left_out"]] == ["train/pr0_0.png"]
+    assert main(["--verify", str(lab.out)]) == 0  # which names stray files
+
+
+def test_other_sources_may_not_go_on(lab: Any) -> None:
+    interrupted(lab)
+    with pytest.raises(DataError, match="the sources are owner there and other here"):
+        lab.call(source=LOOK.write(lab.root / "other", LOOK.faces()))
+
+
+def fingerprints(root: Path, items: list[Raw], read: str = "") -> list[str]:
+    sources = SourceSet([root])
+    for entry in sources.find(read) if read else ():
+        entry.read()
+    made_of = Fingerprints(sources, items)
+    return [made_of(raw) for raw in items]
+
+
+def test_a_fingerprint_follows_the_file_and_the_lists_an_image_is_made_of(tmp_path: Path) -> None:
+    root = LOOK.write(
+        tmp_path / "own",
+        {"a.png": b"a", "b.png": b"b", "boxes.txt": b"1", "r.rec": b"r", "x": b"x"},
+    )
+    items = [
+        Raw(key, "test", lambda: LOOK.face(0), source)
+        for key, source in (("a.png", "own/a.png"), ("b.png", "own/b.png"),
+                            ("r.png", "own/r.rec#5 (of c: d)"), ("u.png", "elsewhere"))
+    ]  # fmt: skip
+    first = fingerprints(root, items, "boxes.txt")
+    assert len(set(first)) == 4 and first == fingerprints(root, items, "boxes.txt")
+
+    def changed(name: str) -> list[bool]:
+        LOOK.write(root, {name: b"?"})
+        os.utime(root / name, ns=(1, time.time_ns()))
+        now = fingerprints(root, items, "boxes.txt")
+        same = [one == other for one, other in zip(first, now, strict=True)]
+        first[:] = now
+        return same
+
+    assert changed("a.png") == [False, True, True, False]
+    assert changed("r.rec") == [True, True, False, False]
+    assert changed("x") == [True, True, True, False]  # nobody read it; "elsewhere" may be in it
+    assert changed("boxes.txt") == [False] * 4
+
+
+def full(*_: object, **__: object) -> None:
+    """What a full disk does to any write."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ["journal", "pack", "sheet", "manifest", "image"])
+def test_a_full_disk_is_a_sentence_and_the_same_command_goes_on(
+    where: str, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesr_bench.prepare import sheet, writer
+
+    class FullFile(io.BytesIO):
+        write = full  # type: ignore[assignment]
+
+    opened = Path.open
+
+    def open_(path: Path, *words: Any, **more: Any) -> Any:
+        return FullFile() if path.name == "new-pack.npy" else opened(path, *words, **more)
+
+    with monkeypatch.context() as patch:
+        if where == "journal":
+            patch.setattr(Journal, "append", full)
+        elif where == "pack":
+            patch.setattr(Path, "open", open_)
+        elif where == "sheet":
+            patch.setattr(sheet, "write_atomically", full)
+        elif where == "manifest":
+            patch.setattr(writer, "write_manifest", full)
+        else:
+            patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(FaceSRError, match=r"No space left.*the same command goes on") as caught:
+            lab.call()
+    assert not isinstance(caught.value, DataError)
+    assert not (lab.out / "manifest.parquet").exists()
+    assert lab.call() == 0
+    lab.call(to=lab.root / "whole")
+    assert prepared_files(lab.out) == prepared_files(lab.root / "whole")
+
+
+def test_packs_are_written_without_a_map_and_open_as_one(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    pack = Pack("pack.npy", [2, 5, 7], 4, 6)
+    images = {row: LOOK.face(row, 4, 6) for row in pack.rows}
+    with ThreadPoolExecutor(2) as pool:
+        write_pack(tmp_path / "pack.npy", pack, images.__getitem__, pool, lambda: None)
+    np.save(tmp_path / "numpy.npy", np.stack(list(images.values())))
+    assert (tmp_path / "pack.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
+
+
+def test_archives_unlike_those_the_owner_published_are_noted(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(lab.root / "lab.zip", "w") as archive:
+        for name, content in LOOK.faces(2, 2).items():
+            archive.writestr(name, content)
+    content = (lab.root / "lab.zip").read_bytes()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    import lab_faces
+
+    for number, (size, expected, said) in enumerate(
+        ((len(content), md5, None), (None, md5, None), (None, "0" * 32, f"md5 is {md5}, not 000"),
+         (7, md5, f"size is {len(content)}, not 7"))
+    ):  # fmt: skip
+        monkeypatch.setattr(lab_faces.Lab, "published", {"lab.zip": (size, expected)})
+        out = lab.root / f"out{number}"
+        lab.call(source=lab.root / "lab.zip", to=out)
+        notes = [note for note in facts(out)["notes"] if "published" in note]
+        assert len(notes) == (said is not None)
+        assert said is None or said in notes[0]
+        assert facts(out)["sources"][0]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_recipes_know_their_owners_checksums() -> None:
+    from hydra.utils import get_class
+
+    celeba = get_class("facesr_bench.datasets.celeba.recipe.CelebA").published
+    assert celeba["img_align_celeba.zip"] == (1443490838, "00d2c5bc6d35e252742224ab0c1e8fcb")
+    wider = get_class("facesr_bench.datasets.widerface.recipe.WiderFace").published
+    assert {name: md5[:8] for name, (_, md5) in wider.items()} == {
+        "WIDER_train.zip": "3fedf70d", "WIDER_val.zip": "dfa7d7e7", "wider_face_split.zip": "0e3767bc",
+    }  # fmt: skip
+
+
+def test_a_refused_plan_leaves_no_folder(lab: Any) -> None:
+    empty = LOOK.write(lab.root / "none", {"list.txt": b""})
+    for _ in range(2):
+        with pytest.raises(DataError, match="found no image"):
+            lab.call(source=empty)
+        assert not lab.out.exists()
+    lab.out.mkdir()
+    with pytest.raises(DataError, match="found no image"):
+        lab.call(source=empty)
+    assert lab.out.is_dir()  # it was there before
 
 
 def test_a_journal_survives_garbage_at_its_end(tmp_path: Path) -> None:
@@ -498,6 +669,64 @@ def test_yunet_looks_once_at_prepared_hr_only(lab: Any, monkeypatch: pytest.Monk
     lab.call("--set", "points=false", "--landmarks", "no", to=lab.root / "no")
     lab.call(to=lab.root / "given")  # the owner's are kept
     assert len(looked) == 12
+
+
+def test_landmarks_are_added_to_a_finished_folder_once_yunet_is_here(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from facesr_bench.faces import yunet
+    from facesr_bench.prepare import completing
+
+    LOOK.write(lab.src, LOOK.faces(low=2))
+    words = ("--set", "points=false")
+    lab.call(*words)
+    before = state(lab.out)
+    lab.call(*words)
+    assert state(lab.out) == before  # still without YuNet
+    looked: list[int] = []
+
+    def find(images: Any, detector: Any) -> list[Any]:
+        looked.append(len(images))
+        return [np.full((5, 2), 3.5, np.float32) if images[0].mean() > 127 else None]
+
+    monkeypatch.setattr(yunet, "YuNet", object)
+    monkeypatch.setattr(yunet, "find_landmarks", find)
+    lab.call(*words, "--landmarks", "no")
+    assert not looked
+    capsys.readouterr()
+    with monkeypatch.context() as patch:  # between the two tables
+        patch.setattr(completing, "write_atomically", full)
+        with pytest.raises(FaceSRError, match="the same command goes on"):
+            lab.call(*words)
+    lab.call(*words)
+    assert "14 images, YuNet found landmarks in" in capsys.readouterr().out
+    lab.call(*words)
+    assert len(looked) == 12  # once, whether or not there was a face
+    lab.call(*words, to=lab.root / "whole")
+    assert prepared_files(lab.out) == prepared_files(lab.root / "whole")
+    after = state(lab.out)
+    assert all(after[name] == before[name] for name in before if name.startswith("images/"))
+
+
+def test_landmarks_are_looked_for_again_in_an_image_made_again(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesr_bench.faces import yunet
+    from facesr_bench.prepare import writer
+
+    def find(images: Any, detector: Any) -> list[Any]:
+        return [np.full((5, 2), images[0].mean(), np.float32)]
+
+    monkeypatch.setattr(yunet, "YuNet", object)
+    monkeypatch.setattr(yunet, "find_landmarks", find)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_write_packs", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lab.call("--set", "points=false")
+    LOOK.write(lab.src, {"train/pr0_0.png": LOOK.encode(LOOK.face(33))})
+    lab.call("--set", "points=false")
+    lab.call("--set", "points=false", to=lab.root / "whole")
+    assert rows(lab.out) == rows(lab.root / "whole")
 
 
 def test_yunet_goes_missing_is_no_error(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import torch
 from hydra.utils import get_class
 from torch.utils.data import DataLoader
 
+from facesr_bench.data import FaceData, FaceDataset, Role
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import ConfigError, DataError
@@ -136,7 +137,7 @@ def test_a_limit_is_the_same_honest_subset_for_everyone(made: Any) -> None:
 def test_shipped_lists_are_found_by_name(
     made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("facesr_bench.datasets.prepared.selection.LISTS", tmp_path)
+    monkeypatch.setattr("facesr_bench.datasets.prepared.lists.LISTS", tmp_path)
     LOOK.write(tmp_path, {"two.txt": b"test/pe0_0.png\ntest/pe0_1.png\n", "bad.txt": b"test/gone.png\n",
                           "twice.txt": b"a\na\n", "none.txt": b"# nothing\n"})  # fmt: skip
     assert keys(made, keys="two.txt") == ["test/pe0_0.png", "test/pe0_1.png"]
@@ -154,6 +155,127 @@ def test_shipped_lists_are_found_by_name(
         keys(made, keys="none.txt")
     with pytest.raises(DataError, match=r"no list of keys three\.txt.*bad\.txt, none\.txt"):
         keys(made, keys="three.txt")
+
+
+def test_a_command_names_only_what_the_recipe_would_not_do_anyway() -> None:
+    def command(**wanted: Any) -> str:
+        with pytest.raises(DataError) as caught:
+            Prepared("nowhere", test={}, **wanted).split("test")
+        return str(caught.value).split("Prepare it: ")[1].split("\n")[0]
+
+    rule = {"train": 4000, "margin": 1.3, "operator": "bicubic", "outside": "drop"}
+    faces = {"recipe": "widerface", "size": 16}
+    said = "facesr-bench prepare widerface --src PATH... --size 16"
+    assert command(**faces, arguments=rule) == f"{said} --out nowhere"
+    other = rule | {"outside": "shift", "train": None}
+    assert command(**faces, arguments=other) == (
+        f"{said} --set train=null outside=shift --out nowhere"
+    )
+    assert "--size 512 --operator box --out" in command(recipe="ffhq", size=512, operator="box")
+    cameras = {"cameras": ("05_1",), "flashes": ["07", "14"], "last_train": 200}
+    assert """--set 'cameras=["05_1"]' --out""" in command(recipe="multipie", arguments=cameras)
+
+
+def test_a_folder_of_an_older_recipe_is_refused(copy: Any) -> None:
+    root = copy("packed")
+    facts = json.loads((root / "prepared.json").read_text())
+    facts.update(recipe="celeba", version=0)
+    (root / "prepared.json").write_text(json.dumps(facts))
+    with pytest.raises(
+        DataError, match=r"otherwise than this protocol needs: version is 0, not \d"
+    ):
+        Prepared(root, recipe="celeba", test={}).split("test")
+
+
+def test_as_many_images_as_the_protocol_has(
+    made: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(keys(made, count=4)) == 4
+    with pytest.raises(
+        DataError,
+        match=r"4 images of .*packed are HR in split test, but this protocol has 2,000 of them\..*"
+        r"data\.allow_incomplete=true, or data\.limit=N",
+    ):
+        keys(made, count=2000)
+    assert not caplog.records
+    assert len(keys(made, count=2000, limit=3)) == 3
+    assert "4 images of" in caplog.text and "has 2,000 of them; going on" in caplog.text
+    caplog.clear()
+    data = Prepared(made.packed, allow_incomplete=True, train={"count": 8}, test={"count": 5})
+    assert (len(data.split("test")), len(data.split("train"))) == (4, 8)
+    assert caplog.text.count("going on") == 1
+    for switch in ({}, {"limit": 2}, {"allow_incomplete": True}):  # more is no subset
+        with pytest.raises(DataError, match=r"4 images .* has 3 of them\. Choose fewer"):
+            keys(made, count=3, **switch)
+
+
+def test_listed_keys_may_be_missing_where_a_part_will_do(
+    made: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = sorted(LOOK.faces())[:2]
+    lines = "\n".join([*chosen, "gone.png", "lost.png"]).encode()
+    listed = str(LOOK.write(tmp_path, {"four.txt": lines}) / "four.txt")
+    with pytest.raises(
+        DataError, match=r"2 of the 4 keys .*gone\.png.*data\.allow_incomplete=true"
+    ):
+        keys(made, split=None, keys=listed)
+    assert keys(made, split=None, keys=listed, limit=9, count=4) == chosen
+    assert keys(made, split=None, keys=listed, allow_incomplete=True) == chosen
+    assert caplog.text.count("lacks 2 of the 4 keys of four.txt") == 2
+
+
+def test_gaps_a_recipe_drew_around_are_refused_unless_they_will_do(copy: Any) -> None:
+    root = copy("packed")
+    facts = json.loads((root / "prepared.json").read_text())
+    facts["arguments"]["allow_incomplete"] = True
+    (root / "prepared.json").write_text(json.dumps(facts))
+    wanted = {"arguments": {"pad": 0, "allow_incomplete": False}, "test": {}}
+    with pytest.raises(DataError, match=r"needs: allow_incomplete is true, not false\."):
+        Prepared(root, **wanted).split("test")
+    assert len(Prepared(root, **wanted, allow_incomplete=True).split("test")) == 4
+    assert len(Prepared(root, **wanted, limit=9, allow_incomplete=True).split("test")) == 4
+
+
+def test_provenance_tells_of_every_folder_that_was_opened(made: Any) -> None:
+    data = Prepared(made.packed, limit=3, train={}, test={},
+                    train_lr={"root": made.border, "split": ["train"], "role": "hr"})  # fmt: skip
+    assert data.provenance() == []
+    for role in ("test", "train"):
+        data.split(role)
+    facts = json.loads((made.packed / "prepared.json").read_text())
+    (entry,) = data.provenance()
+    assert entry["folder"] == "packed" and entry["images"] == {"test": 3, "train": 3}
+    assert (entry["recipe"], entry["version"], entry["size"]) == ("lab", 1, 16)
+    assert entry["operator"] == "bicubic" and entry["left_out"] == 0
+    assert entry["arguments"] == {"pad": 0, "slow": 0.0, "points": True, "lr_size": 4}
+    assert entry["content"] == facts["content"] and len(entry["manifest_sha256"]) == 64
+    data.split("train_lr")
+    other = data.provenance()[1]
+    assert (other["folder"], other["images"], other["arguments"]["pad"]) == (
+        "border", {"train_lr": 3}, 4,
+    )  # fmt: skip
+    assert other["content"] != entry["content"]
+    assert other["manifest_sha256"] != entry["manifest_sha256"]
+    assert str(made.packed.parent) not in json.dumps(data.provenance())
+
+
+def test_a_data_set_need_not_tell_where_it_is_from() -> None:
+    class Own(FaceData):
+        def split(self, role: Role) -> FaceDataset | None:
+            return None
+
+    assert Own().provenance() == []
+
+
+def test_exemplars_are_kept_apart_from_what_is_measured(made: Any) -> None:
+    data = Prepared(made.packed, exemplar={"domains": ["odd"]}, test={"domains": ["odd"]})
+    pool = data.split("exemplar")
+    assert len(pool) == 4 and all(pool[n].domain == "odd" for n in range(4))
+    assert not set(pool.keys) & set(data.split("test").keys)
+    crossing = Prepared(made.packed, exemplar={"split": ["test"]}, test={"domains": ["odd"]})
+    for role in ("exemplar", "test"):
+        with pytest.raises(DataError, match=r"2 images are both in .*exemplar"):
+            crossing.split(role)
 
 
 def test_borders_come_with_the_image(made: Any) -> None:
@@ -212,7 +334,9 @@ def test_a_missing_folder_gives_the_command(
         f"no prepared data in {Path('data/celeba-128')} (from {tmp_path}): the folder does not exist"
         in text
     )
-    assert "facesr-bench prepare celeba --src PATH... --size 128 --set crop=tdn\n" in text
+    assert (
+        "facesr-bench prepare celeba --src PATH... --size 128\n" in text
+    )  # crop=tdn is what it does anyway
     (tmp_path / "data/celeba-128").mkdir(parents=True)
     (tmp_path / "data/celeba-128/000001.jpg").write_bytes(b"x")
     with pytest.raises(DataError, match=r"holds 000001\.jpg, but no manifest\.parquet"):
@@ -240,6 +364,9 @@ def test_an_interrupted_preparation_is_told_from_a_missing_one(made: Any, copy: 
         ({"recipe": "celeba", "size": 16}, "recipe is lab, not celeba"),
         ({"size": 32}, "size is 16, not 32"),
         ({"recipe": "lab", "arguments": {"pad": 3}}, r"pad is 0, not 3.*prepare lab .*--set pad=3"),
+        ({"arguments": {"lr_size": None}}, r"lr_size is 4, not null"),
+        ({"arguments": {"gone": None}}, r"gone is not set, not null"),
+        ({"recipe": "lab", "operator": "box"}, r"operator is bicubic, not box.* --operator box"),
     ],
 )
 def test_data_prepared_otherwise_is_refused(wanted: dict[str, Any], said: str, made: Any) -> None:
@@ -306,6 +433,7 @@ def test_damaged_tables_are_named(copy: Any) -> None:
         ({"test": {"split": "test"}}, "must be a list or null, not 'test'"),
         ({"test": {"limit": 0}}, "whole number of at least 1, not 0"),
         ({"test": {"limit": True}}, "whole number of at least 1, not True"),
+        ({"test": {"count": 0}}, "The count of test must be a whole number of at least 1, not 0"),
         ({"limit": -3, "test": {}}, "whole number of at least 1, not -3"),
         ({"root": None, "test": {}}, "needs root, or recipe and size"),
     ],

@@ -194,6 +194,7 @@ def _record(
         "scale": None,
         "paper": None,
         "data": set_name,
+        "data_sources": [],
         "protocol": {"name": set_name, "version": _VERSION, "hash": images.protocol_hash},
         "lr_hash": images.lr_hash,
         "hr_hash": images.hr_hash,

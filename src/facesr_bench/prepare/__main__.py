@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="a damaged image ends it (default), or is left out and named")  # fmt: skip
     parser.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
     parser.add_argument("--pack", choices=("auto", "yes", "no"), default="auto",
-                        help="write pack.npy; auto: up to 256 pixels and 8 GB")  # fmt: skip
+                        help="write pack.npy; auto: up to 384 pixels and 8 GB")  # fmt: skip
     parser.add_argument("--landmarks", choices=("auto", "no"), default="auto",
                         help="auto: look for those the owner lacks, if YuNet is here")  # fmt: skip
     parser.add_argument("--list", action="store_true",
@@ -93,6 +93,7 @@ def _verify(folder: Path, workers: int | None) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     from facesr_bench.interrupts import Interrupts
     from facesr_bench.prepare.catalog import build_recipe, read_settings, recipe_file
+    from facesr_bench.prepare.completing import add_landmarks
     from facesr_bench.prepare.layout import Layout, default_folder
     from facesr_bench.prepare.opening import Call, check_same
     from facesr_bench.prepare.verify import glance
@@ -123,7 +124,11 @@ def _prepare(arguments: argparse.Namespace) -> int:
     layout = Layout(arguments.out or default_folder(path.stem, size))
     if layout.complete:
         check_same(layout, call, arguments.src, arguments.on_error, arguments.pack)
-        print(f"{layout.root} is already prepared: {glance(layout):,} images, nothing to do.")
+        count = glance(layout)
+        with Interrupts().listening():
+            wants = arguments.landmarks == "auto"
+            added = add_landmarks(layout, arguments.workers) if wants else None
+        print(f"{layout.root} is already prepared: {count:,} images, {added or 'nothing to do.'}")
         return 0
     options = Options(arguments.on_error, arguments.workers, arguments.pack, arguments.landmarks)
     try:

@@ -1,17 +1,17 @@
-"""Folders, zip and tar archives as one thing: names, sizes, bytes; nothing is ever unpacked.
+"""Folders, zip and tar archives as one thing: names, sizes, bytes; nothing is unpacked to disk.
 
 Names are POSIX paths relative to the folder or archive.
 """
 
-import os
 import stat
 import tarfile
 import threading
 import zipfile
-from abc import ABC, abstractmethod
+import zlib
 from pathlib import Path
 
 from facesr_bench.errors import DataError
+from facesr_bench.prepare.compressed import unpacked
 from facesr_bench.prepare.distrust import (
     check_name,
     hint,
@@ -20,77 +20,12 @@ from facesr_bench.prepare.distrust import (
     refuse_placeholder,
     refuse_twice,
 )
+from facesr_bench.prepare.folders import Container, FolderContainer
 
+__all__ = ["Container", "FolderContainer", "TarContainer", "ZipContainer", "open_container"]
 
-class Container(ABC):
-    """One folder or archive.
-
-    Attributes:
-        path: where it lies.
-        passed_over: links that lead out of it, which are never followed.
-    """
-
-    path: Path
-    passed_over: int = 0
-
-    @abstractmethod
-    def names(self) -> list[str]:
-        """All files in it, sorted, junk left out."""
-
-    @abstractmethod
-    def read(self, name: str) -> bytes:
-        """One file's bytes; may be called from several threads.
-
-        Raises:
-            DataError: it is missing or damaged, naming it.
-        """
-
-    def size(self, name: str) -> int:
-        """Bytes of one file once unpacked."""
-        return len(self.read(name))
-
-    def fingerprint(self, name: str) -> str:
-        """What is known of a file's content without reading it: its size, in a zip also its CRC."""
-        return str(self.size(name))
-
-
-class FolderContainer(Container):
-    """A folder and everything below it; links that lead out of it are passed over and counted."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._names: list[str] | None = None
-
-    def names(self) -> list[str]:
-        """All files below it, sorted, junk left out; looked for once."""
-        if self._names is None:
-            root = self.path.resolve()
-            self._names = []
-            for folder, inner, files in os.walk(self.path):
-                # A folder that is a link is not walked into, so a plain file is always inside.
-                self.passed_over += sum((Path(folder) / name).is_symlink() for name in inner)
-                for file in files:
-                    full = Path(folder) / file
-                    name = full.relative_to(self.path).as_posix()
-                    if is_junk(name):
-                        continue
-                    if full.is_symlink() and root not in full.resolve().parents:
-                        self.passed_over += 1
-                    else:
-                        self._names.append(name)
-            self._names.sort()
-        return list(self._names)
-
-    def read(self, name: str) -> bytes:
-        """One file's bytes."""
-        try:
-            return (self.path / check_name(name, self.path)).read_bytes()
-        except OSError as error:
-            raise DataError(f"{self.path / name} cannot be read ({error}).") from error
-
-    def size(self, name: str) -> int:
-        """Bytes of one file."""
-        return (self.path / name).stat().st_size
+_ENCRYPTED = 1
+"""The bit of a zip entry's flags that says so."""
 
 
 class ZipContainer(Container):
@@ -120,6 +55,11 @@ class ZipContainer(Container):
         info = self._infos.get(name)
         if info is None:
             raise DataError(f"{self.path} has no entry {name!r}.")
+        if info.flag_bits & _ENCRYPTED:
+            raise DataError(
+                f"{self.path}: the entry {name!r} is encrypted. Unpack the archive with its owner's "
+                "password and give the folder with --src."
+            )
         refuse_bomb(self.path, name, info.file_size, info.compress_size)
         try:
             with self._lock:  # opening and closing count references without a lock of their own
@@ -144,16 +84,19 @@ class ZipContainer(Container):
 
 
 class TarContainer(Container):
-    """A tar archive, also compressed; one reader at a time, links and devices left out."""
+    """A tar archive; one reader at a time, links and devices left out.
+
+    A compressed one is held in memory, see :mod:`facesr_bench.prepare.compressed`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
         try:
-            self._archive = tarfile.open(path)  # noqa: SIM115  (stays open for reading)
+            self._archive = tarfile.open(path, fileobj=unpacked(path))  # noqa: SIM115  (stays open)
             members = [m for m in self._archive.getmembers() if m.isreg()]
             _check_end(self._archive)
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
             raise DataError(f"{path} is not a whole tar archive ({error}). {hint(path)}") from error
         self._members = {check_name(m.name.removeprefix("./"), path): m for m in members}
         refuse_twice(path, (m.name.removeprefix("./") for m in members))
@@ -183,6 +126,11 @@ class TarContainer(Container):
     def size(self, name: str) -> int:
         """Bytes of one member, as its header says."""
         return self._members[name].size
+
+    def state(self, name: str) -> str:
+        """A tar has no checksums, so any change of the archive counts as one of all its members."""
+        found = self.path.stat()
+        return f"{self.size(name)}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def open_container(path: Path) -> Container:

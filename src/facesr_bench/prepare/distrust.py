@@ -45,6 +45,11 @@ def check_name(name: str, container: Path) -> str:
     return name
 
 
+def raw_name(name: str) -> bytes:
+    """The bytes of a name as the disk or archive has them, UTF-8 or not."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def refuse_placeholder(content: bytes, where: str) -> None:
     """Refuse what is saved under the name of a file when the download failed.
 

@@ -1,8 +1,9 @@
 """Whether a folder may be prepared into: whose it is, by which call, and that nobody else is at it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def check_same(
     facts = read_facts(layout)
     now = asdict(call)
     found = differences({name: facts.get(name) for name in now}, now)
-    given = {source["name"]: source["bytes"] for source in source_names(paths)}
-    before = {source["name"]: source["bytes"] for source in facts["sources"]}
+    given = Counter((source["name"], source["bytes"]) for source in source_names(paths))
+    before = Counter((source["name"], source["bytes"]) for source in facts["sources"])
     # Archives inside a given folder are listed among the sources, but nobody gives them again.
-    if any(name not in before or before[name] != size for name, size in given.items()):
+    if given - before:
         found += differences({"sources": facts["sources"]}, {"sources": source_names(paths)})
     if facts["left_out"] and on_error == "raise":
         found.append(f"{len(facts['left_out'])} bad images were left out there (--on-error skip)")
@@ -83,14 +84,18 @@ def check_same(
     return facts
 
 
-def open_work(layout: Layout, call: Call, files: list[dict[str, Any]]) -> None:
+def open_work(layout: Layout, call: Call, paths: Sequence[Path]) -> None:
     """Begin in an empty folder, or go on where the same call stopped.
+
+    What the sources hold may change in between, as a damaged file is got again or a missing one is
+    added: :mod:`facesr_bench.prepare.fingerprints` sees to that. Their names may not.
 
     Raises:
         DataError: the folder holds other files, or was begun by another call.
     """
     path = layout.work / "call.json"
-    now = asdict(call) | {"sources": files}
+    names = [{"name": source["name"]} for source in source_names(paths)]
+    now = asdict(call) | {"sources": names}
     if path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -127,13 +132,14 @@ def check_sources_outside(paths: Sequence[Path], root: Path) -> None:
 
 @contextmanager
 def lock_folder(layout: Layout) -> Iterator[None]:
-    """Make the folder and keep other processes out of it.
+    """Make the folder and keep other processes out of it; after an error, no empty folder stays.
 
     Raises:
         DataError: another process is preparing into it, or it cannot be made.
     """
     from filelock import FileLock, Timeout
 
+    made = not layout.root.exists()
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(layout.lock)
@@ -148,7 +154,15 @@ def lock_folder(layout: Layout) -> Iterator[None]:
     try:
         yield
     finally:
+        empty = False
+        with suppress(OSError):
+            empty = made and list(layout.root.iterdir()) == [layout.lock]
+            if empty:
+                layout.lock.unlink()  # while it is ours: the next process makes its own
         lock.release()
+        with suppress(OSError):
+            if empty:
+                layout.root.rmdir()
 
 
 def _refuse(root: Path, found: Sequence[str], what: str) -> None:

@@ -21,7 +21,7 @@ PackChoice = Literal["auto", "yes", "no"]
 BORDER = "border"
 MOST_SIZES = 8
 """Images of more sizes than this are not packed: LR kept at its own odd sizes is not trained on."""
-LARGEST_SIDE = 256
+LARGEST_SIDE = 384
 LARGEST_BYTES = 8_000_000_000
 """What "auto" packs: beyond these, decoding is not what a training waits for, or the disk is."""
 
@@ -89,7 +89,9 @@ def write_pack(
     pool: Executor,
     step: Callable[[], Any],
 ) -> None:
-    """Fill a pack; the caller renames it into place.
+    """Write a pack from front to back; the caller renames it into place.
+
+    Not through a map: there a full disk is no error but a signal that ends the process.
 
     Args:
         path: the file to write.
@@ -99,16 +101,15 @@ def write_pack(
         step: called after each image.
     """
     shape = (len(pack.rows), pack.height, pack.width, 3)
-    array: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-
-    def fill(row: int) -> None:
-        array[row] = read(pack.rows[row])
-
-    chunk = 256  # futures in flight, whatever the pack's length
-    for first in range(0, len(pack.rows), chunk):
-        for _ in pool.map(fill, range(first, min(first + chunk, len(pack.rows)))):
-            step()
-    array.flush()
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # Images in flight: a few megabytes, whatever the pack's length and the images' size.
+    chunk = min(256, max(16, (32 << 20) // (pack.height * pack.width * 3)))
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for first in range(0, len(pack.rows), chunk):
+            for image in pool.map(read, pack.rows[first : first + chunk]):
+                file.write(np.ascontiguousarray(image).data)
+                step()
 
 
 def open_pack(path: Path, pack: Pack) -> NDArray[np.uint8]:

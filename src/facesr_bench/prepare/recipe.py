@@ -87,6 +87,8 @@ class Recipe(ABC):
     """Size of the owner's files ("1.4 GB")."""
     version: ClassVar[int] = 1
     """Raised whenever the same source would give other images, keys or splits."""
+    published: ClassVar[Mapping[str, tuple[int | None, str]]] = {}
+    """Bytes (None: not known) and md5 of the owner's archives by base name; others are noted."""
     archives: ClassVar[tuple[str, ...]] = ("*.zip", "*.tar", "*.tar.gz", "*.tgz")
     """Archives inside a given folder that are opened too, as glob patterns on the base name."""
     size: ClassVar[int] = 128

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from facesr_bench.images import UInt8Image
+from facesr_bench.images import UInt8Image, encode_png, read_rgb, write_atomically
+from facesr_bench.prepare.layout import Layout
 
 COLUMNS, ROWS = 8, 8
 _CELL, _GAP, _LINE = 128, 4, 16
@@ -22,6 +23,26 @@ def chosen(items: Sequence[tuple[str, str]]) -> list[str]:
     roles = sorted({role for _, role in items})
     share = COLUMNS * ROWS // len(roles)
     return [key for role in roles for key in [k for k, r in order if r == role][:share]]
+
+
+def write_sheet(layout: Layout, name: str, total: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Draw rows of a manifest into the folder's contact sheet.
+
+    Args:
+        layout: of the folder.
+        name: what was prepared.
+        total: how many images there are in all.
+        rows: those of :func:`chosen`, in the order of their keys.
+    """
+
+    def read(key: str) -> UInt8Image:
+        return read_rgb(layout.image(key), orientation="stored")
+
+    def read_border(key: str) -> UInt8Image:
+        return read_rgb(layout.border(key), orientation="stored")
+
+    title = f"{name}: {len(rows)} of {total:,} images by hash of key"
+    write_atomically(layout.sheet, encode_png(draw_sheet(rows, read, read_border, title)))
 
 
 def draw_sheet(

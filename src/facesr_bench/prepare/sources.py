@@ -14,7 +14,7 @@ from facesr_bench.prepare.containers import (
     ZipContainer,
     open_container,
 )
-from facesr_bench.prepare.distrust import refuse_placeholder
+from facesr_bench.prepare.distrust import raw_name, refuse_placeholder
 
 __all__ = [
     "Container", "Entry", "FolderContainer", "SourceSet", "TarContainer", "ZipContainer", "as_stream",
@@ -41,11 +41,17 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """For messages and the manifest: archive or folder name, then the path inside."""
-        return f"{self.container.path.name}/{self.name}"
+        """For messages and the manifest: archive or folder name, then the path inside.
+
+        Always text that can be written: bytes of a name that are not UTF-8 are shown by number.
+        """
+        name = f"{self.container.path.name}/{self.name}"
+        return raw_name(name).decode("utf-8", "backslashreplace")
 
     def read(self) -> bytes:
         """The bytes."""
+        if self.container.opened is not None:
+            self.container.opened.add(self.name)
         return self.container.read(self.name)
 
     def text(self, encoding: str = "utf-8-sig") -> str:
@@ -84,6 +90,8 @@ class SourceSet:
                     base = PurePosixPath(name).name
                     if any(fnmatch.fnmatch(base.lower(), pattern) for pattern in archives):
                         self.containers.append(open_container(path / name))
+        for container in self.containers:
+            container.opened = set()
         self._entries = [Entry(c, name) for c in self.containers for name in c.names()]
 
     def __iter__(self) -> Iterator[Entry]:
@@ -130,14 +138,28 @@ class SourceSet:
             "one folder or archive to use with --src."
         )
 
-    def _glimpse(self) -> str:
+    def opened(self) -> list[Entry]:
+        """The entries read so far, in order; later ones are no longer noted."""
+        found = [entry for entry in self._entries if entry.name in (entry.container.opened or ())]
+        for container in self.containers:
+            container.opened = None
+        return found
+
+    def passed_over(self) -> list[str]:
+        """Phrases for what lies in the sources and is never opened."""
+        links = sum(container.links for container in self.containers)
+        odd = sum(container.odd for container in self.containers)
         said = []
-        names = [entry.name for entry in self._entries[:3]]
-        if names:
-            said.append(f"the first are {', '.join(names)}")
-        links = sum(container.passed_over for container in self.containers)
         if links:
-            said.append(f"{links} links are not followed: give what they point to with --src")
+            said.append(f"{links:,} links are not followed: give what they point to with --src")
+        if odd:
+            said.append(f"{odd:,} entries are no files or may not be read")
+        return said
+
+    def _glimpse(self) -> str:
+        names = [entry.where.partition("/")[2] for entry in self._entries[:3]]
+        said = [f"the first are {', '.join(names)}"] if names else []
+        said += self.passed_over()
         return f" ({'; '.join(said)})" if said else ""
 
 

@@ -15,6 +15,7 @@ from facesr_bench.prepare.journal import Journal, Row
 from facesr_bench.prepare.layout import Layout
 from facesr_bench.prepare.recipe import Raw
 from facesr_bench.prepare.rendering import Target, render
+from facesr_bench.prepare.saving import saving
 
 OnError = Literal["raise", "skip"]
 SHOWN = 20
@@ -56,21 +57,33 @@ def progress(what: str, total: int, done: int = 0) -> Any:
     )
 
 
-def finished(layout: Layout, journal: Journal) -> int:
-    """How many listed images are really there; others are struck off the list and made again."""
+State = Callable[[Raw], str]
+"""The fingerprint of what an image is made of."""
+
+
+def finished(items: Sequence[Raw], state: State, layout: Layout, journal: Journal) -> int:
+    """How many listed images are really there; others are struck off the list and made again.
+
+    So are those whose source changed; what the plan no longer has is deleted.
+    """
+    planned = {raw.key: raw for raw in items}
     for key in journal:
         row = journal[key]
         there = _size(layout.image(key)) == row["bytes"]
         if row["border_bytes"] is not None:
             there = there and _size(layout.border(key)) == row["border_bytes"]
-        if not there:
-            journal.forget(key)
+        if there and key in planned and row.get("made_of") == state(planned[key]):
+            continue
+        journal.forget(key)
+        if key not in planned:
+            _delete(layout, key)
     return len(journal)
 
 
 def render_all(
     items: Sequence[Raw],
     target: Callable[[Raw], Target],
+    state: State,
     layout: Layout,
     journal: Journal,
     pool: ThreadPoolExecutor,
@@ -82,6 +95,7 @@ def render_all(
     Args:
         items: of the plan.
         target: how each becomes the prepared size.
+        state: what each is made of, noted with it.
         layout: where images go.
         journal: what is finished; grows.
         pool: does the work.
@@ -99,11 +113,15 @@ def render_all(
     with progress("images", len(items), len(journal)) as bar:
         for raw, future in _as_done(todo, lambda raw: _one(raw, target(raw), layout), pool, window):
             try:
-                journal.append(future.result())
+                row = future.result() | {"made_of": state(raw)}
             except DataError as error:
                 problems.append(Problem(raw.key, raw.source, str(error)))
+                _delete(layout, raw.key)  # of an earlier call, whose source was whole
                 if on_error == "raise" and len(problems) >= SHOWN:
                     break
+            else:
+                with saving(journal.path):
+                    journal.append(row)
             bar.update()
     problems.sort(key=lambda problem: problem.key)
     if problems and on_error == "raise":
@@ -169,16 +187,17 @@ def _write(path: Path, image: UInt8Image, work: Path) -> int:
 
     content = encode_png(image)
     temporary = work / f"new-{threading.get_ident()}.png"
-    try:
+    with saving(path):
         temporary.write_bytes(content)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
-    except OSError as error:
-        raise FaceSRError(
-            f"{path} cannot be written ({error}). What is finished stays; once that is put right, the "
-            "same command goes on where it stopped."
-        ) from error
     return len(content)
+
+
+def _delete(layout: Layout, key: str) -> None:
+    for path in (layout.image(key), layout.border(key)):
+        with saving(path):
+            path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int | None:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facesr_bench.errors import DataError
-from facesr_bench.images import UInt8Image, encode_png, read_rgb, write_atomically
+from facesr_bench.images import UInt8Image, write_atomically
 from facesr_bench.prepare.checks import check_plan
+from facesr_bench.prepare.fingerprints import Fingerprints
 from facesr_bench.prepare.journal import Journal, Row
-from facesr_bench.prepare.landmarks import find_missing
+from facesr_bench.prepare.landmarks import find_landmarks_of, lacking, lacks_yunet
 from facesr_bench.prepare.layout import FORMAT, Layout, read_checked
 from facesr_bench.prepare.manifest import write_manifest
 from facesr_bench.prepare.opening import Call, check_sources_outside, lock_folder, open_work
@@ -29,7 +30,8 @@ from facesr_bench.prepare.packing import Pack, PackChoice, packs_of, replacing, 
 from facesr_bench.prepare.provenance import source_facts, versions
 from facesr_bench.prepare.recipe import Raw, Recipe
 from facesr_bench.prepare.rendering import Target
-from facesr_bench.prepare.sheet import chosen, draw_sheet
+from facesr_bench.prepare.saving import saving
+from facesr_bench.prepare.sheet import chosen, write_sheet
 from facesr_bench.prepare.sources import SourceSet
 from facesr_bench.prepare.summary import Tally
 from facesr_bench.prepare.working import OnError, Problem, cores, finished, progress, render_all
@@ -85,27 +87,31 @@ def prepare(
     check_sources_outside(paths, root)
     with lock_folder(layout), ExitStack() as stack:
         sources = SourceSet(paths, recipe.archives)
-        files = source_facts(sources)
+        files, unlike = source_facts(sources, recipe.published)
         plan = recipe.plan(sources)
         items = sorted(plan.items, key=lambda raw: raw.key)
         check_plan(items, recipe.name)
-        open_work(layout, call, files)  # not before: a refused plan leaves no begun folder behind
-        job = _Job(recipe, layout, call, options, items, list(plan.notes))
+        made_of = Fingerprints(sources, items)
+        passed_over = [f"In the sources, {phrase}." for phrase in sources.passed_over()]
+        job = _Job(recipe, layout, call, options, items, [*plan.notes, *unlike, *passed_over])
         workers = options.workers or cores()
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        journal = stack.enter_context(Journal(layout.work / "progress.jsonl"))
-        points = stack.enter_context(Journal(layout.work / "landmarks.jsonl"))
-        finished(layout, journal)
+        with saving(layout.root):
+            open_work(layout, call, paths)  # not before: a refused plan leaves no begun folder
+            journal = stack.enter_context(Journal(layout.work / "progress.jsonl"))
+            points = stack.enter_context(Journal(layout.work / "landmarks.jsonl"))
+        finished(items, made_of, layout, journal)
         problems = render_all(
-            items, _targets(recipe, call.size, items), layout, journal, pool, 2 * workers + 2,
-            options.on_error,
+            items, _targets(recipe, call.size, items), made_of, layout, journal, pool,
+            2 * workers + 2, options.on_error,
         )  # fmt: skip
         job.items = [raw for raw in items if raw.key in journal]
         if not job.items:
             raise DataError(
                 f"None of the {len(items):,} images can be used. The first: {problems[0]}"
             )
-        facts = _finish(job, files, journal, points, problems, pool)
+        with saving(layout.root):
+            facts = _finish(job, files, journal, points, problems, pool)
     shutil.rmtree(layout.work, ignore_errors=True)
     return facts, time.perf_counter() - started
 
@@ -129,17 +135,22 @@ def _finish(
     pool: ThreadPoolExecutor,
 ) -> dict[str, Any]:
     layout = job.layout
-    missing = [r.key for r in job.items if r.role == "hr" and journal[r.key]["landmarks"] is None]
-    if job.options.landmarks == "auto":
-        note = find_missing(missing, layout, points, pool)
-        job.notes += [note] if note else []
+    missing = _without_landmarks(job.items, journal)
+    if missing and job.options.landmarks == "auto":
+        why = lacks_yunet()
+        job.notes.append(
+            lacking(len(missing), why)
+            if why is not None
+            else find_landmarks_of(missing, layout, points, pool)
+        )
     packs = _write_packs(job, journal, pool)
     tally = Tally()
     with replacing(layout.manifest, layout.work) as new_manifest:
         write_manifest(new_manifest, _counted(_rows(job.items, journal, points), tally))
         shown = set(chosen([(raw.key, raw.role) for raw in job.items]))
         some = [raw for raw in job.items if raw.key in shown]
-        _write_sheet(job, list(_rows(some, journal, points)))
+        name = f"{job.call.recipe} {job.call.size}"
+        write_sheet(layout, name, len(job.items), list(_rows(some, journal, points)))
         facts = {
             "format": FORMAT,
             **asdict(job.call),
@@ -163,11 +174,17 @@ def _finish(
     return facts
 
 
+def _without_landmarks(items: Sequence[Raw], journal: Journal) -> dict[str, str]:
+    """sha256 by key of the HR images without landmarks."""
+    rows = (journal[raw.key] for raw in items if raw.role == "hr")
+    return {row["key"]: row["sha256"] for row in rows if row["landmarks"] is None}
+
+
 def _rows(items: Sequence[Raw], journal: Journal, points: Journal) -> Iterator[Row]:
     """The manifest's rows: what the recipe knows of an image, and what became of it."""
     for raw in items:
         row = journal[raw.key]
-        del row["border_bytes"]
+        del row["border_bytes"], row["made_of"]
         origin = None if row["landmarks"] is None else "owner"
         if origin is None and raw.key in points:
             row["landmarks"] = points[raw.key]["landmarks"]
@@ -213,17 +230,3 @@ def _write_packs(job: _Job, journal: Journal, pool: ThreadPoolExecutor) -> list[
         ):
             write_pack(path, pack, read, pool, bar.update)
     return packs
-
-
-def _write_sheet(job: _Job, rows: Sequence[Row]) -> None:
-    layout = job.layout
-    some = f"{len(rows)} of {len(job.items):,} images by hash of key"
-    title = f"{job.call.recipe} {job.call.size}: {some}"
-
-    def read(key: str) -> UInt8Image:
-        return read_rgb(layout.image(key), orientation="stored")
-
-    def read_border(key: str) -> UInt8Image:
-        return read_rgb(layout.border(key), orientation="stored")
-
-    write_atomically(layout.sheet, encode_png(draw_sheet(rows, read, read_border, title)))
