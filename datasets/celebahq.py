@@ -7,10 +7,10 @@ from functools import partial
 from typing import ClassVar
 
 from facesr_bench.errors import DataError
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
 from facesr_bench.prepare.sources import Entry, SourceSet
 
-from .celeba.decode import read_image
 from .celeba.hq_mapping import IMAGES, compare_with_published, find_mapping, read_mapping
 from .celeba.joining import Annotations
 from .celeba.lists import Row, TextList, read_attributes, read_pairs, read_splits, read_table

@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import UInt8Image, read_rgb
+from facesr_bench.images import UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe, SplitName
-from facesr_bench.prepare.sources import Entry, SourceSet, image_of
+from facesr_bench.prepare.sources import Entry, SourceSet
 
 TESTS = ("LS3D-w_balanced", "FFHQ", "Widerface", "WebFace")
 """The test folders of the README; keys, domains and the argument spell them so."""
@@ -139,14 +140,4 @@ def _is_image(entry: Entry) -> bool:
 
 
 def _read(entry: Entry, side: int | None) -> UInt8Image:
-    content = image_of(entry)
-    try:
-        image = read_rgb(content, orientation="stored")
-    except DataError as error:
-        raise DataError(f"{entry.where}: {error}") from error
-    height, width, _ = image.shape
-    if side is not None and (height, width) != (side, side):
-        raise DataError(
-            f"{entry.where} is {width}x{height} pixels, not {side}x{side} like the others there."
-        )
-    return image
+    return read_image(entry, None if side is None else (side, side))

@@ -10,10 +10,9 @@ import numpy as np
 
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.images import UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
 from facesr_bench.prepare.sources import Entry, SourceSet
-
-from .celeba.decode import read_image
 
 IMAGES, PEOPLE = 2414, 38
 SIZE = (192, 168)

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.images import UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Landmarks, Plan, Raw, Recipe
 from facesr_bench.prepare.sources import Entry, SourceSet
 
 from .crops import ALIGNED, CROPS, Crop
-from .decode import read_image
 from .joining import Annotations
 from .lists import TextList, read_attributes, read_pairs, read_splits, read_table
 from .places import one_place

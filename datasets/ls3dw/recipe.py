@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import UInt8Image, read_rgb
+from facesr_bench.images import UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Landmarks, Plan, Raw, Recipe
-from facesr_bench.prepare.sources import Entry, SourceSet, image_of, refuse_placeholder
+from facesr_bench.prepare.sources import Entry, SourceSet, refuse_placeholder
 
 from .torch7 import read_matrix
 
@@ -170,11 +171,7 @@ def square_around(points: NDArray[np.float64], margin: float) -> Square:
 
 
 def _read(entry: Entry, square: Square) -> UInt8Image:
-    content = image_of(entry)
-    try:
-        photo = read_rgb(content, orientation="stored")
-    except DataError as error:
-        raise DataError(f"{entry.where}: {error}") from error
+    photo = read_image(entry)
     left, top, side = square
     height, width, _ = photo.shape
     if left + side <= 0 or top + side <= 0 or left >= width or top >= height:

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import Size, UInt8Image, read_rgb
+from facesr_bench.images import Size, UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
-from facesr_bench.prepare.sources import Entry, SourceSet, image_of
+from facesr_bench.prepare.sources import Entry, SourceSet
 
 from .boxes import FRAME, MIDDLE, Box, border_of, box_of, cut
 from .names import ABOVE, CAMERAS, FLASHES, Shot, read_name
@@ -192,15 +193,4 @@ def _list(counts: Counter[str]) -> str:
 
 
 def _read(entry: Entry, size: Size, box: Box, border: int = 0) -> UInt8Image:
-    content = image_of(entry)
-    try:
-        image = read_rgb(content, orientation="stored")
-    except DataError as error:
-        raise DataError(f"{entry.where}: {error}") from error
-    height, width = size
-    if image.shape[:2] != (height, width):
-        raise DataError(
-            f"{entry.where} is {image.shape[1]}x{image.shape[0]} pixels, not {width}x{height}; it was "
-            "changed, or belongs to another set."
-        )
-    return cut(image, box, border)
+    return cut(read_image(entry, size), box, border)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from facesr_bench.data import Role
 from facesr_bench.errors import ConfigError, DataError
+from facesr_bench.key_lists import list_file, read_list
 
-from .lists import list_file, read_list
 from .store import Store
 from .wanted import Wanted
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from facesr_bench.degradations.resizing import pillow_resize
 from facesr_bench.errors import ConfigError, DataError
-from facesr_bench.images import UInt8Image, read_rgb
+from facesr_bench.images import UInt8Image
+from facesr_bench.prepare.decoding import read_image
 from facesr_bench.prepare.recipe import Plan, Raw, Recipe
-from facesr_bench.prepare.sources import Entry, SourceSet, image_of
+from facesr_bench.prepare.sources import Entry, SourceSet
 from facesr_bench.resize import KERNELS, Kernel
 
 from .annotations import Annotations, compare
@@ -231,11 +232,7 @@ class WiderFace(Recipe):
         )
 
     def _read(self, entry: Entry, face: Square) -> UInt8Image:
-        content = image_of(entry)
-        try:
-            photo = read_rgb(content, orientation="stored")
-        except DataError as error:
-            raise DataError(f"{entry.where}: {error}") from error
+        photo = read_image(entry)
         crop = photo[face.top : face.top + face.side, face.left : face.left + face.side]
         return pillow_resize(crop, (self.lr_size, self.lr_size), self.kernel)
 

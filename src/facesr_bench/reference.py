@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesr_bench.errors import DataError, FaceSRError, UsageError
+from facesr_bench.key_lists import list_file, read_list
 from facesr_bench.metrics.feature_network import WITH_WEIGHTS
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _save(folder: Path, name: str, network: str, keys: str | None) -> int:
         raise UsageError(f"There is a reference {name!r} already; choose another name.")
     listing = list_images(check_folder(folder, "FOLDER"), "FOLDER")
     if keys is not None:
-        wanted = _read_keys(keys)
+        wanted = read_list(list_file(keys))
         lost = sorted(wanted - listing.files.keys())
         if lost:
             raise DataError(
@@ -91,19 +92,6 @@ def _save(folder: Path, name: str, network: str, keys: str | None) -> int:
     also = f" ({passed} other files were passed over)" if passed else ""
     print(f"{name}: features of {len(features.keys)} images{also}, {network}, in {path}")
     return 0
-
-
-def _read_keys(name: str) -> set[str]:
-    """A list of keys: a file of the user's, or one that ships with the package."""
-    import facesr_bench
-
-    shipped = [Path(root) / "datasets" / "lists" / name for root in facesr_bench.__path__]
-    for path in (Path(name), *shipped):
-        if path.is_file():
-            lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-            return {line for line in lines if line and not line.startswith("#")}
-    known = sorted({p.name for folder in shipped for p in folder.parent.glob("*.txt")})
-    raise DataError(f"There is no list {name}; shipped are {', '.join(known) or 'none'}.")
 
 
 def _features(network: "FrozenNetwork", files: dict[str, Path]) -> "KeyedFeatures":

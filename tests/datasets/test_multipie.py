@@ -203,9 +203,12 @@ def test_twice_and_nothing(tmp_path):
     [
         (b"", "is empty"),
         (b"<html>login</html>", "is a web page"),
-        (b"text", "cannot be decoded"),
+        (b"text", "is not an image"),
         (FILES[FRONTAL][:5000], "cannot be decoded"),
-        (LOOK.encoded(np.zeros((240, 320, 3), np.uint8)), "is 320x240 pixels, not 640x480"),
+        (
+            LOOK.encoded(np.zeros((240, 320, 3), np.uint8)),
+            "is 320 pixels wide and 240 high, not 640 and 480",
+        ),
     ],
 )
 def test_a_bad_image_is_named(tmp_path, content, message):

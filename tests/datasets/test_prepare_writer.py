@@ -143,8 +143,8 @@ def test_hr_and_lr_share_a_folder(lab: Any) -> None:
 
 @pytest.mark.parametrize(("choice", "packed"), [("auto", False), ("yes", True), ("no", False)])
 def test_large_images_are_packed_on_request(choice: str, packed: bool, lab: Any) -> None:
-    big = LOOK.write(lab.root / "big", {"train/a_0.png": LOOK.encode(LOOK.face(0, 260, 260))})
-    lab.call("--size", "257", "--pack", choice, source=big)
+    big = LOOK.write(lab.root / "big", {"train/a_0.png": LOOK.encode(LOOK.face(0, 390, 390))})
+    lab.call("--size", "385", "--pack", choice, source=big)
     assert (lab.out / "pack.npy").exists() is packed
 
 

@@ -137,9 +137,14 @@ def test_a_limit_is_the_same_honest_subset_for_everyone(made: Any) -> None:
 def test_shipped_lists_are_found_by_name(
     made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("facesr_bench.datasets.prepared.lists.LISTS", tmp_path)
-    LOOK.write(tmp_path, {"two.txt": b"test/pe0_0.png\ntest/pe0_1.png\n", "bad.txt": b"test/gone.png\n",
-                          "twice.txt": b"a\na\n", "none.txt": b"# nothing\n"})  # fmt: skip
+    monkeypatch.setattr("facesr_bench.__path__", [str(tmp_path)])  # where what ships is looked for
+    lists = {
+        "two.txt": b"test/pe0_0.png\ntest/pe0_1.png\n",
+        "bad.txt": b"test/gone.png\n",
+        "twice.txt": b"a\na\n",
+        "none.txt": b"# nothing\n",
+    }
+    LOOK.write(tmp_path / "datasets" / "lists", lists)
     assert keys(made, keys="two.txt") == ["test/pe0_0.png", "test/pe0_1.png"]
     with pytest.raises(
         DataError, match=r"1 of the 1 keys of bad\.txt are not among.*test/gone\.png"

@@ -89,7 +89,9 @@ def test_parts_can_be_asked_for(tmp_path):
 def test_a_wrong_size_is_named_when_read(tmp_path):
     data = sources(tmp_path, FILES | LOOK.WRONG_SIZE)
     items = {raw.key: raw for raw in SCGANZip().plan(data).items}
-    with pytest.raises(DataError, match=r"imgs_test/FFHQ/1.png is 32x32 pixels, not 16x16"):
+    with pytest.raises(
+        DataError, match=r"imgs_test/FFHQ/1.png: it is 32 pixels wide and 32 high, not 16 and 16"
+    ):
         items["imgs_test/FFHQ/1.png"].read()
     items = {raw.key: raw for raw in SCGANZip(lr_size=None).plan(data).items}
     assert items["imgs_test/FFHQ/1.png"].read().shape == (32, 32, 3)
@@ -101,8 +103,8 @@ def test_a_wrong_size_is_named_when_read(tmp_path):
         (b"<!DOCTYPE html><html>Quota", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
         (b"", "is empty"),
-        (b"hello", "cannot be decoded"),
-        (bomb(), "too large to be a face image"),
+        (b"hello", "is not an image"),
+        (bomb(), "decompression bomb"),
         (FILES["imgs_train/LOW/face_0.png"][:300], "cannot be decoded"),
     ],
 )
@@ -162,7 +164,7 @@ def test_prepared_by_the_real_command(tmp_path, cli):
     words = ("prepare", "scgan_zip", "--src", "imgs.zip", "--out", "scgan", "--landmarks", "no")
     refused = cli(*words, check=False)
     assert refused.returncode == 1
-    assert "imgs_test/FFHQ/1.png is 32x32 pixels, not 16x16" in refused.stderr
+    assert "imgs_test/FFHQ/1.png: it is 32 pixels wide and 32 high, not 16 and 16" in refused.stderr
     cli(*words, "--on-error", "skip")
     data = Prepared(
         tmp_path / "scgan",

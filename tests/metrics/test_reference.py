@@ -260,5 +260,5 @@ def test_only_the_images_of_a_list(squeezenet, tmp_path, capsys):
     chosen.write_text("9.png\n")
     with pytest.raises(DataError, match=r"lacks 1 of the 1 images listed .*9\.png"):
         main([*words, "--name", "other", "--keys", str(chosen)])
-    with pytest.raises(DataError, match=r"no list nope\.txt"):
+    with pytest.raises(DataError, match=r"no list of keys nope\.txt"):
         main([*words, "--name", "other", "--keys", "nope.txt"])

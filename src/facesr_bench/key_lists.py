@@ -2,25 +2,26 @@
 
 from pathlib import Path
 
+import facesr_bench
 from facesr_bench.errors import DataError
-
-LISTS = Path(__file__).resolve().parents[1] / "lists"
-"""Those that ship."""
 
 
 def list_file(name: str) -> Path:
-    """A shipped list by its name, or a path.
+    """A shipped list (``datasets/lists``) by its name, or a path.
 
     Raises:
         DataError: there is neither.
     """
-    shipped, own = LISTS / name, Path(name).expanduser()
-    if own.name == name and shipped.is_file():
-        return shipped
-    if own.is_file():
-        return own
-    names = ", ".join(sorted(path.name for path in LISTS.glob("*.txt"))) or "none"
-    raise DataError(f"There is no list of keys {name}: no such file, nor one that ships ({names}).")
+    folders = [Path(root) / "datasets" / "lists" for root in facesr_bench.__path__]
+    own = Path(name).expanduser()
+    for path in (*(folder / name for folder in folders if own.name == name), own):
+        if path.is_file():
+            return path
+    known = sorted(path.name for folder in folders for path in folder.glob("*.txt"))
+    raise DataError(
+        f"There is no list of keys {name}: no such file, nor one that ships "
+        f"({', '.join(known) or 'none'})."
+    )
 
 
 def read_list(path: Path) -> set[str]:

@@ -43,14 +43,20 @@ def decode(content: bytes, size: Size) -> UInt8Image:
     return read_rgb(content, orientation="stored")
 
 
-def read_image(entry: Entry, size: Size) -> UInt8Image:
-    """:func:`decode` of a file in the sources.
+def read_image(entry: Entry, size: Size | None = None) -> UInt8Image:
+    """The pixels of an image file in the sources, as stored, RGB.
+
+    Args:
+        entry: the file.
+        size: height and width it must have, where that is known.
 
     Raises:
         DataError: naming the file.
     """
     content = image_of(entry)
     try:
-        return decode(content, size)
+        if size is not None:
+            return decode(content, size)
+        return read_rgb(content, orientation="stored")
     except DataError as error:
         raise DataError(f"{entry.where}: {error}") from error
