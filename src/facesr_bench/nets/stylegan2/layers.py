@@ -1,0 +1,159 @@
+"""The layers of StyleGAN2: equalised learning rate, modulated convolution, the [1, 3, 3, 1] filter.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020. Parameters have the names
+of NVIDIA's stylegan2-ada-pytorch. Weights are stored with unit variance and scaled when used.
+
+Only convolutions run in the precision of an enclosing autocast. Styles, demodulation and the running
+colour image stay in float32: they are cheap, and an error there multiplies a whole image.
+"""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
+_EPS = 1e-8
+
+
+def exact(x: Tensor) -> AbstractContextManager[object]:
+    """No autocast where ``x`` lives."""
+    kind = x.device.type
+    if not torch.amp.is_autocast_available(kind):  # the meta device
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """LeakyReLU of slope 0.2 that keeps the variance: times sqrt(2) after the activation."""
+    return functional.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+    """Filter (N, C, H, W) with the outer product of [1, 3, 3, 1], normalised, after zero padding.
+
+    One depthwise convolution: on a CPU it is 5 times faster than shifted sums and 30 times faster than
+    images of one channel.
+    """
+    taps = torch.tensor(_TAPS, dtype=x.dtype, device=x.device)
+    kernel = (gain * torch.outer(taps, taps)).expand(x.shape[1], 1, 4, 4)
+    return functional.conv2d(x, kernel, padding=padding, stride=stride, groups=x.shape[1])
+
+
+def upsample(image: Tensor) -> Tensor:
+    """Twice the side: zeros between the pixels, the filter times 4, padding (2, 1).
+
+    That filter at these phases weighs two neighbours by 3/4 and 1/4, which is bilinear interpolation
+    with zeros outside the image.
+    """
+    larger = functional.interpolate(
+        functional.pad(image, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False
+    )
+    return larger[..., 2:-2, 2:-2]
+
+
+class EqualLinear(nn.Module):
+    """A fully connected layer with equalised learning rate, always in float32.
+
+    Args:
+        width_in: length of its input.
+        width: length of its output.
+        activate: LeakyReLU 0.2 times sqrt(2) after it.
+        start: initial bias.
+        rate: learning rate multiplier; the stored weight is that much larger.
+    """
+
+    def __init__(
+        self, width_in: int, width: int, activate: bool = False, start: float = 0, rate: float = 1
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width, width_in) / rate)
+        self.bias = nn.Parameter(torch.full((width,), start / rate))
+        self.activate = activate
+        self.rate = rate
+        self.scale = rate / math.sqrt(width_in)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width_in) to (N, width)."""
+        with exact(x):
+            x = functional.linear(x.float(), self.weight * self.scale, self.bias * self.rate)
+            return leaky(x) if self.activate else x
+
+
+class ModulatedConv(nn.Module):
+    """A convolution whose input channels are scaled per sample by a style, and what it needs for that.
+
+    Args:
+        width_in: input channels.
+        width: output channels.
+        kernel: side of the kernel.
+        w_dim: length of a code.
+        up: double the side of the image.
+        demodulate: normalise each output channel, as if its inputs had unit variance.
+        fused: fold the styles into one kernel per sample and run a grouped convolution. Otherwise one
+            kernel serves all samples and the styles scale the images before and after: faster at any
+            batch size on a CPU, and for a frozen network no gradient of a kernel is ever formed.
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        width: int,
+        kernel: int,
+        w_dim: int,
+        *,
+        up: bool = False,
+        demodulate: bool = True,
+        fused: bool = False,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width, width_in, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.affine = EqualLinear(w_dim, width_in, start=1)
+        self.scale = 1 / math.sqrt(width_in * kernel**2)
+        self.up = up
+        self.demodulate = demodulate
+        self.fused = fused
+
+    def convolve(self, x: Tensor, w: Tensor) -> Tensor:
+        """(N, width_in, H, W) steered by codes (N, w_dim); the bias is not added."""
+        style = self.affine(w)
+        with exact(x):
+            weight = self.weight.float() * self.scale
+            gain = self._gain(weight, style) if self.demodulate else None
+        out = (
+            self._per_sample(x, weight, style, gain)
+            if self.fused
+            else self._shared(x, weight, style, gain)
+        )
+        return smooth(out, padding=1, gain=4) if self.up else out
+
+    def _gain(self, weight: Tensor, style: Tensor) -> Tensor:
+        """(N, width): one over the norm of each output channel's modulated kernel."""
+        power = weight.square().sum((2, 3))
+        return torch.rsqrt(style.square() @ power.t() + _EPS)
+
+    def _shared(self, x: Tensor, weight: Tensor, style: Tensor, gain: Tensor | None) -> Tensor:
+        x = x * style.to(x.dtype)[:, :, None, None]
+        out = self._convolution(x, weight, groups=1)
+        return out if gain is None else out * gain.to(out.dtype)[:, :, None, None]
+
+    def _per_sample(self, x: Tensor, weight: Tensor, style: Tensor, gain: Tensor | None) -> Tensor:
+        kernels = weight * style[:, None, :, None, None]
+        if gain is not None:
+            kernels = kernels * gain[:, :, None, None, None]
+        samples = len(x)
+        out = self._convolution(
+            x.reshape(1, -1, *x.shape[2:]), kernels.flatten(0, 1), groups=samples
+        )
+        return out.reshape(samples, -1, *out.shape[2:])
+
+    def _convolution(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
+        if not self.up:
+            padding = weight.shape[2] // 2
+            return functional.conv2d(x, weight.to(x.dtype), padding=padding, groups=groups)
+        # A transposed convolution wants inputs first, within each group.
+        weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+        return functional.conv_transpose2d(x, weight.to(x.dtype), stride=2, groups=groups)
