@@ -40,7 +40,7 @@ def build() -> FeatureNetwork:
             before = channels
     return FeatureNetwork(
         name="vgg16_random",
-        frozen=FrozenNetwork(SpatialMean(nn.Sequential(*layers)), imagenet_scale),
+        frozen=FrozenNetwork(SpatialMean(nn.Sequential(*layers), smallest=8), imagenet_scale),
         dimensions=before,
         settings={
             "stand_in": True,
