@@ -15,7 +15,7 @@ COMMANDS = {
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
     "prepare": ("facesr_bench.prepare.__main__", "a data set's files to a folder runs can use"),
     "reference": ("facesr_bench.reference", "save or import the statistics distances compare with"),
-    "weights": ("facesr_bench.weights.__main__", "third-party weights: list, check, import"),
+    "weights": ("facesr_bench.weights.__main__", "third-party weights: list, fetch, import, check"),
 }
 """Sub-commands: name, the module whose ``main(argv)`` runs it, one line of help."""
 

@@ -1,13 +1,17 @@
-"""``facesr-bench weights list|check|import``: third-party weights on this machine."""
+"""``facesr-bench weights list|fetch|import|check|convert``: third-party weights on this machine."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesr_bench.cli import report
 from facesr_bench.errors import FaceSRError, MissingRequirement
 from facesr_bench.weights.registry import entry, registry
+
+if TYPE_CHECKING:
+    from facesr_bench.weights.importing import Imported
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every known file: state, size, licence, what it is for")
+    get = commands.add_parser(
+        "fetch", help="download, verify and take in; goes on where it was cut"
+    )
+    get.add_argument("names", nargs="+", metavar="NAME")
+    get.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS",
+                     help="how long a server may be silent (default: 30)")  # fmt: skip
+    make = commands.add_parser("convert", help="write what is here as safetensors, with a side-car")
+    make.add_argument("names", nargs="+", metavar="NAME")
     check = commands.add_parser("check", help="verify hash and layout of what is here")
     check.add_argument("names", nargs="*", metavar="NAME", help="only these; default: all")
     take = commands.add_parser("import", help="verify files you fetched and copy them in")
@@ -33,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _list()
     if arguments.command == "check":
         return _check(arguments.names)
+    if arguments.command == "fetch":
+        return _fetch(arguments.names, arguments.timeout)
+    if arguments.command == "convert":
+        return _convert(arguments.names)
     if arguments.name and len(arguments.files) > 1:
         parser.error("--as names one file; import the others in commands of their own.")
     if arguments.replace and not arguments.name:
@@ -87,13 +103,51 @@ def _import(files: Sequence[Path], name: str | None, replace: bool) -> int:
             report(error)
             failed += 1
             continue
-        print(f"{done.entry.name}: {done.path} (sha256 {done.sha256})")
-        if done.pinned:
-            print(
-                "  Nobody publishes a hash of this file; the one above is recorded, and another file "
-                "under this name will be refused from now on."
-            )
+        _say(done)
     return 1 if failed else 0
+
+
+def _fetch(names: Sequence[str], timeout: float) -> int:
+    from facesr_bench.weights.fetching import fetch
+
+    failed = 0
+    for name in names:
+        try:
+            done = fetch(name, timeout)
+        except FaceSRError as error:
+            report(error)
+            failed += 1
+            continue
+        if done is None:
+            print(f"{name}: is here already, and verified")
+        else:
+            _say(done)
+    return 1 if failed else 0
+
+
+def _convert(names: Sequence[str]) -> int:
+    from facesr_bench.weights.converting import convert
+    from facesr_bench.weights.loading import locate
+
+    failed = 0
+    for name in names:
+        try:
+            print(f"{name}: {convert(locate(name))}")
+        except FaceSRError as error:
+            report(error)
+            failed += 1
+    return 1 if failed else 0
+
+
+def _say(done: "Imported") -> None:
+    print(f"{done.entry.name}: {done.path} (sha256 {done.sha256})")
+    if done.pinned:
+        print(
+            "  Nobody publishes a hash of this file; the one above is recorded, and another file "
+            "under this name will be refused from now on."
+        )
+    if done.converted:
+        print(f"  Converted to {done.converted.name}, which is what is read from now on.")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,28 @@ def _file_hash(path: str, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def git_hash(path: Path) -> str:
+    """What ``git hash-object`` says of a file: the SHA-1 of its bytes after a header with their number.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        facts = path.stat()
+        return _git_hash(str(path), facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"The weight file {path} cannot be read ({error}).") from error
+
+
+@lru_cache(maxsize=64)
+def _git_hash(path: str, size: int, modified: int) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def expected_hash(known: KnownFile) -> str | None:
     """The published hash or its beginning, else the pin recorded at the first import."""
     return known.sha256 if known.sha256 is not None else read_pins().get(known.file)
@@ -89,9 +111,10 @@ def find(entry: Entry) -> tuple[KnownFile, Path]:
         known.file + (f" (sha256 {known.sha256[:8]}...)" if known.sha256 else "")
         for known in entry.files
     )
+    fetch = f"facesr-bench weights fetch {entry.name}; or " if entry.direct else ""
     raise MissingRequirement(
         f"weights {entry.name!r} are missing ({entry.what}; {entry.size_mb:g} MB; {entry.licence}): "
-        f"get {names} from {entry.url}, then: facesr-bench weights import FILE --as {entry.name}"
+        f"{fetch}get {names} from {entry.url}, then: facesr-bench weights import FILE --as {entry.name}"
     )
 
 
@@ -102,6 +125,10 @@ def verify(known: KnownFile, path: Path, name: str) -> str:
         WeightsError: it is another file, or one without a published hash that was never imported.
     """
     digest, expected = file_hash(path), expected_hash(known)
+    if known.git_sha1 is not None and git_hash(path) != known.git_sha1:
+        raise WeightsError(other_than_in_git(path, known.git_sha1))
+    if expected is None and known.git_sha1 is not None:
+        return digest
     if expected is None:
         raise WeightsError(
             f"{path} was put there by hand and nobody publishes its hash; import it once, so that the "
@@ -115,6 +142,14 @@ def verify(known: KnownFile, path: Path, name: str) -> str:
             "it and import the right one."
         )
     return digest
+
+
+def other_than_in_git(path: Path, expected: str) -> str:
+    """What to say of a file that is not the one in the history of its project."""
+    return (
+        f"{path} is not the registered file: git hash-object says {git_hash(path)}, expected "
+        f"{expected}. Get the right one and import it."
+    )
 
 
 def other_than_pinned(path: Path, digest: str, pin: str, name: str) -> str:

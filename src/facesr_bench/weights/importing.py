@@ -1,4 +1,4 @@
-"""Taking a file a person has fetched into the weights folder, after looking at it."""
+"""Taking a fetched file into the weights folder, after looking at it."""
 
 import shutil
 import tempfile
@@ -9,13 +9,16 @@ from facesr_bench.errors import WeightsError
 from facesr_bench.weights.cache import (
     expected_hash,
     file_hash,
+    git_hash,
+    other_than_in_git,
     other_than_pinned,
     path_of,
     read_pins,
     record_pin,
     weights_dir,
 )
-from facesr_bench.weights.loading import check_file
+from facesr_bench.weights.converting import PICKLES, convert
+from facesr_bench.weights.loading import WeightFile, check_file
 from facesr_bench.weights.registry import Entry, KnownFile, entry, registry
 
 
@@ -28,15 +31,19 @@ class Imported:
         path: where it lies now.
         sha256: of its bytes.
         pinned: whether that hash was recorded now, for want of a published one.
+        converted: the safetensors made of it, where the file is a pickle.
     """
 
     entry: Entry
     path: Path
     sha256: str
     pinned: bool
+    converted: Path | None = None
 
 
-def import_file(source: Path, name: str | None = None, replace: bool = False) -> Imported:
+def import_file(
+    source: Path, name: str | None = None, replace: bool = False, move: bool = False
+) -> Imported:
     """Verify a file and copy it into the weights folder.
 
     Args:
@@ -44,6 +51,7 @@ def import_file(source: Path, name: str | None = None, replace: bool = False) ->
         name: which weights it is; found by its hash when not given.
         replace: take it in place of one imported before, where nobody publishes a hash that could
             tell which of the two is right.
+        move: do not leave it where it is.
 
     Raises:
         WeightsError: it is missing, not one of the registered files, or not of their layout.
@@ -56,10 +64,16 @@ def import_file(source: Path, name: str | None = None, replace: bool = False) ->
     pinned = known.sha256 is None and read_pins().get(known.file) != digest
     target = path_of(known)
     if source.resolve() != target.resolve():
-        _copy(source, target)
+        if move:
+            source.replace(target)
+        else:
+            _copy(source, target)
     if pinned:
         record_pin(known, digest)
-    return Imported(found, target, digest, pinned)
+    if found.layout.kind not in PICKLES:
+        return Imported(found, target, digest, pinned)
+    converted = convert(WeightFile(found, target, digest))
+    return Imported(found, target, digest, pinned, converted)
 
 
 def _recognise(
@@ -70,10 +84,16 @@ def _recognise(
     for found, known in pairs:
         expected = expected_hash(known)
         if expected is not None and digest.startswith(expected):
+            _same_in_git(source, known)
+            return found, known
+    for found, known in pairs:
+        asked = name is None and known.sha256 is None and known.file not in read_pins()
+        if asked and known.git_sha1 is not None and git_hash(source) == known.git_sha1:
             return found, known
     for found, known in pairs:
         told = known.file == source.name or (name is not None and len(found.files) == 1)
         if told and known.sha256 is None:
+            _same_in_git(source, known)
             pin = expected_hash(known)
             if pin is None or replace:
                 return found, known
@@ -88,6 +108,11 @@ def _recognise(
         f"{source} is not {name}: its sha256 is {digest}, expected {hashes}. It was not imported."
         + (" --replace is for files whose hash nobody publishes." if replace else "")
     )
+
+
+def _same_in_git(source: Path, known: KnownFile) -> None:
+    if known.git_sha1 is not None and git_hash(source) != known.git_sha1:
+        raise WeightsError(other_than_in_git(source, known.git_sha1))
 
 
 def _copy(source: Path, target: Path) -> None:

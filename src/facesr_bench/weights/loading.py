@@ -4,8 +4,10 @@ No library does this: hub loaders check hashes only while they download, several
 a fabricated file under an official name loads everywhere without a word.
 """
 
+import argparse
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,21 +56,24 @@ def locate(name: str) -> WeightFile:
 
 
 def load_state(file: WeightFile) -> "dict[str, Tensor]":
-    """The tensors of a PyTorch or safetensors file, in float32 and of the registered layout.
+    """The tensors of a file, in float32 and of the registered layout.
+
+    Read from the safetensors made of it (``facesr-bench weights convert``) where there is one.
 
     Raises:
         WeightsError: not a plain state dict, or other keys or shapes than registered.
     """
-    return state_of(file.path, file.entry.layout)
+    from facesr_bench.weights.converting import read_converted
+
+    converted = read_converted(file)
+    return converted if converted is not None else state_of(file.path, file.entry.layout)
 
 
 def state_of(path: Path, layout: Layout) -> "dict[str, Tensor]":
     """As :func:`load_state`, of a file that is not registered yet."""
     import torch
 
-    from facesr_bench.checkpoints import read_checkpoint
-
-    content: Any = read_checkpoint(path)
+    content = whole = _content(path, layout)
     for key in layout.inside:
         if not isinstance(content, Mapping) or key not in content:
             raise WeightsError(f"{path} has no {key!r}, in which the weights should lie.")
@@ -79,8 +84,53 @@ def state_of(path: Path, layout: Layout) -> "dict[str, Tensor]":
     for name, value in content.items():
         if isinstance(value, torch.Tensor):
             state[str(name)] = value.float() if value.is_floating_point() else value
+    for name in layout.beside:
+        value = whole.get(name)
+        if not isinstance(value, torch.Tensor) or name in state:
+            raise WeightsError(f"{path} has no tensor {name!r} beside its weights.")
+        state[name] = value.float()
     check_layout({name: tuple(value.shape) for name, value in state.items()}, layout, path)
     return state
+
+
+def _content(path: Path, layout: Layout) -> Any:
+    if layout.kind == "ada_pickle":
+        from facesr_bench.weights.foreign import read_ada
+
+        return {name: network.state for name, network in read_ada(path).items()}
+    if layout.kind == "tf_pickle":
+        import torch
+
+        from facesr_bench.weights.tf_pickle import read_tf, stylegan2_of_tf
+
+        networks = read_tf(path)
+        name = layout.inside[0] if layout.inside else ""
+        if name not in networks:
+            raise WeightsError(f"{path} has no network {name!r}, only {', '.join(networks)}.")
+        arrays, _ = stylegan2_of_tf(networks[name].arrays)
+        return {name: {key: torch.from_numpy(array) for key, array in arrays.items()}}
+    from facesr_bench.checkpoints import read_checkpoint
+
+    with _namespace_allowed():
+        return read_checkpoint(path)
+
+
+@contextmanager
+def _namespace_allowed() -> Iterator[None]:
+    """Let torch.load fill an ``argparse.Namespace``, which rosinality's training checkpoints hold.
+
+    It is a bag of attributes and runs nothing. ``torch.serialization.safe_globals`` is the same from
+    PyTorch 2.5 on.
+    """
+    from torch import serialization
+
+    before = serialization.get_safe_globals()
+    serialization.add_safe_globals([argparse.Namespace])
+    try:
+        yield
+    finally:
+        serialization.clear_safe_globals()
+        serialization.add_safe_globals(before)
 
 
 def load_arrays(file: WeightFile) -> "dict[str, NDArray[np.float64]]":
@@ -142,7 +192,7 @@ def check_file(path: Path, layout: Layout) -> None:
         MissingRequirement: the package that opens such files is not installed.
         WeightsError: it cannot be opened safely, or holds something else.
     """
-    if layout.kind in ("torch", "safetensors"):
+    if layout.kind in ("torch", "safetensors", "ada_pickle", "tf_pickle"):
         state_of(path, layout)
     elif layout.kind in ("npz", "mat"):
         arrays_of(path, layout)

@@ -5,15 +5,19 @@ a YAML in ``conf/weights/`` of a folder given with ``--config-dir``, or named in
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from facesr_bench.errors import ConfigError
 
-Kind = Literal["torch", "safetensors", "npz", "mat", "onnx", "h5", "binary"]
+Kind = Literal[
+    "torch", "safetensors", "npz", "mat", "onnx", "h5", "binary", "ada_pickle", "tf_pickle"
+]
 
 CONF_VARIABLE = "FACESR_CONF"
 """Further configuration folders, separated like a PATH; set from ``--config-dir``."""
@@ -27,10 +31,13 @@ class KnownFile:
         file: the official file name.
         sha256: the whole hash, its published beginning, or None where none is published: then the
             first import records it.
+        git_sha1: what ``git hash-object`` says of it, where a git history is the only publication;
+            checked besides.
     """
 
     file: str
     sha256: str | None = None
+    git_sha1: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,16 @@ class Layout:
 
     Attributes:
         kind: how it is opened.
-        inside: keys to descend into before the tensors come (``["net_state_dict"]``).
+        inside: keys to descend into before the tensors come (``["net_state_dict"]``); of NVIDIA's
+            pickles the name of the network.
+        beside: further tensors next to them, taken along (``["latent_avg"]``).
         count: number of arrays, without ``num_batches_tracked``; None where it may vary.
         shapes: some arrays that must be there, with their shape.
     """
 
     kind: Kind
     inside: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     count: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -59,7 +69,7 @@ class Entry:
         what: one line.
         files: any one of them serves, the first that is there; in order of preference.
         layout: shared by all of them.
-        url: where a person gets it.
+        url: where a person gets it; when it ends in the name of one of the files, a program can, too.
         licence: of the file.
         size_mb: of the first file.
     """
@@ -71,6 +81,19 @@ class Entry:
     url: str
     licence: str
     size_mb: float
+
+    @property
+    def on_drive(self) -> bool:
+        """Whether it lies on Google Drive, which answers programs with a page for people."""
+        return urlsplit(self.url).hostname in ("drive.google.com", "docs.google.com")
+
+    @property
+    def direct(self) -> KnownFile | None:
+        """The file the address leads to, or None when it leads to a page."""
+        if not re.fullmatch(r"https?://\S+", self.url):
+            return None
+        last = unquote(urlsplit(self.url).path).rpartition("/")[2]
+        return next((known for known in self.files if known.file == last), None)
 
 
 def registry() -> dict[str, Entry]:
@@ -133,14 +156,13 @@ def _entry(name: str, content: Mapping[str, Any]) -> Entry:
         name=name,
         what=str(content["what"]),
         files=tuple(
-            KnownFile(
-                str(item["file"]), None if item.get("sha256") is None else str(item["sha256"])
-            )
+            KnownFile(str(item["file"]), _text(item.get("sha256")), _text(item.get("git_sha1")))
             for item in content["files"]
         ),
         layout=Layout(
             kind=layout["kind"],
             inside=tuple(layout.get("inside", ())),
+            beside=tuple(layout.get("beside", ())),
             count=layout.get("count"),
             shapes={key: tuple(shape) for key, shape in shapes.items()},
         ),
@@ -148,3 +170,7 @@ def _entry(name: str, content: Mapping[str, Any]) -> Entry:
         licence=str(content["licence"]),
         size_mb=float(content["size_mb"]),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
