@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+BENCHMARKS := scgan_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
+
 .PHONY: demo test lint bench clean
 
 demo: $(READY)  ## measure shipped SCGAN beside bicubic, train a short run, print the leaderboard
@@ -16,7 +18,7 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy src/facesr_bench && $(BIN)/mypy methods datasets
 
 bench: $(READY)  ## speed and memory; ratios, never a test
-	$(BIN)/python benchmarks/scgan_speed.py
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
