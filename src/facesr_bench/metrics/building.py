@@ -41,10 +41,11 @@ def build_measures(
             missing[label] = str(error)
     if missing and on_missing == "raise":
         lines = "".join(f"\n  {label}: {reason}" for label, reason in missing.items())
+        one = f"; or leave one out: ~metrics.measures.{next(iter(missing))}"
         raise MissingRequirement(
             f"{len(missing)} of the metrics asked for cannot be computed here:{lines}\n"
-            "Or go on without them: metrics.on_missing=skip (evaluate: --on-missing skip); or leave "
-            f"one out: ~metrics.measures.{next(iter(missing))}"
+            "Or go on without them: metrics.on_missing=skip (evaluate: --on-missing skip)"
+            + ("" if config.get("only") is not None else one)
         )
     return metrics, missing
 
