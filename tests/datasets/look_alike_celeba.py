@@ -5,12 +5,13 @@ the numbers at which the owner's splits change; each shows one rendered face whe
 """
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from hydra.utils import get_method
 from PIL import Image
+
+from owners_files import write, zipped
 
 WIDTH, HEIGHT = 178, 218
 FACE = (34, 54, 107, 133)
@@ -121,24 +122,6 @@ def lists() -> dict[str, bytes]:
 def photos() -> dict[str, bytes]:
     """Path in img_align_celeba.zip to content."""
     return {f"img_align_celeba/{number:06d}.jpg": photo(number) for number in PHOTOS}
-
-
-def write(root: Path, contents: dict[str, bytes]) -> Path:
-    """As files below a folder."""
-    for name, content in contents.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return root
-
-
-def zipped(path: Path, contents: dict[str, bytes]) -> Path:
-    """As one archive."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return path
 
 
 def write_owners(root: Path) -> Path:

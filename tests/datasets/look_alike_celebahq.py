@@ -5,11 +5,11 @@ CelebA's split, where a mapping that counts from 0 and one that counts from 1 co
 """
 
 import io
-import zipfile
-from pathlib import Path
 
 from hydra.utils import get_method
 from PIL import Image
+
+from owners_files import write, zipped  # noqa: F401  (tests reach it through this module)
 
 HEADER = b"idx        orig_idx   orig_file\n"
 MAPPING = (
@@ -100,21 +100,3 @@ def owners() -> dict[str, bytes]:
 def celeba() -> dict[str, bytes]:
     """The two lists that come from CelebA."""
     return {"celeba/list_eval_partition.txt": PARTITION, "celeba/identity_CelebA.txt": IDENTITY}
-
-
-def write(root: Path, contents: dict[str, bytes]) -> Path:
-    """As files below a folder."""
-    for name, content in contents.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return root
-
-
-def zipped(path: Path, contents: dict[str, bytes]) -> Path:
-    """As one archive."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return path

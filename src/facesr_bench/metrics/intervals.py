@@ -24,7 +24,8 @@ class Interval:
     """Standard error, 95 % interval, and how both were made.
 
     Attributes:
-        units: what was resampled or left out, and how many: "200 people", "20 groups of images".
+        units: what was resampled or left out, and how many: "80 people and 500 images", "20 groups of
+            images".
     """
 
     se: float
@@ -109,9 +110,11 @@ class Intervals:
             return None
         replicates = self.mean_replicates(keys, values)
         se = float(np.std(replicates, ddof=1))
-        people = any(key in self.identities for key in counted)
-        units = f"{number} {'people' if people else 'images'}"
-        return Interval(se, _percentiles(replicates), "bootstrap", units)
+        people = len({self.identities[key] for key in counted if key in self.identities})
+        told = [f"{people} people"] if people else []
+        others = number - people
+        told += [f"{others} image{'s' * (others > 1)}"] if others else []
+        return Interval(se, _percentiles(replicates), "bootstrap", " and ".join(told))
 
     def group_labels(self, number: int) -> NDArray[np.int64]:
         """Jackknife group of each image in key order; sizes differ by at most one.
