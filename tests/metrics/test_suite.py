@@ -124,7 +124,9 @@ def test_intervals_say_what_was_resampled():
     alone = batch("abcd")
     people = ScoreBatch(alone.keys, alone.sr, alone.hr, alone.lr, ["x", "x", "y", None])
     assert MetricSuite([PSNR()]).score([alone]).values["psnr_rgb"].ci_units == "4 images"
-    assert MetricSuite([PSNR()]).score([people]).values["psnr_rgb"].ci_units == "2 people and 1 image"
+    assert (
+        MetricSuite([PSNR()]).score([people]).values["psnr_rgb"].ci_units == "2 people and 1 image"
+    )
 
 
 def test_images_that_cannot_be_scored_are_counted():
