@@ -147,7 +147,7 @@ class FaceSRDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """The stream from where the method stands, for this rank."""
         method = self._method()
-        if self.degrade_on == "device" and method.pairing != "paired":
+        if self.degrade_on == "device" and method.pairing == "unpaired":
             raise ConfigError(
                 f"data.degrade_on=device makes LR of the very HR, but {type(method).__name__} takes "
                 "unpaired LR; leave data.degrade_on=workers."
@@ -189,7 +189,7 @@ class FaceSRDataModule(pl.LightningDataModule):
         floats = {
             key: to_float(value) if key in ("hr", "lr") else value for key, value in batch.items()
         }
-        if "lr" not in floats:
+        if "lr" not in floats and "position" in floats:
             seed = self._method().context.seed
             rngs = [degradation_rng(seed, int(position)) for position in floats.pop("position")]
             floats["lr"] = self.degradation.on_device(floats["hr"], rngs)

@@ -25,7 +25,7 @@ class Batch(TypedDict):
     """What ``training_step`` receives: float32 (B, 3, H, W) in [0, 1], RGB, on the method's device.
 
     ``hr`` and ``lr`` belong together for methods with ``pairing = "paired"``; for "unpaired" ones
-    they are independent draws.
+    they are independent draws, for "hr" ones there is no ``lr``.
     """
 
     hr: Tensor
@@ -66,8 +66,10 @@ class Method(pl.LightningModule, ABC):
     reference: ClassVar[str] = ""
     """Official code and commit the implementation was compared with."""
     trainable: ClassVar[bool] = True
-    pairing: ClassVar[Literal["paired", "unpaired"]] = "paired"
-    """"unpaired": ``lr`` of a training batch is drawn independently of ``hr``."""
+    pairing: ClassVar[Literal["paired", "unpaired", "hr"]] = "paired"
+    """"unpaired": ``lr`` of a training batch is drawn independently of ``hr``; "hr": there is none."""
+    restores: ClassVar[bool] = True
+    """Whether it super-resolves. A prior does not: it can be trained, and has no test stage."""
     bf16_safe: ClassVar[bool] = False
     """Whether training under bf16 autocast is known to give the same quality."""
     needs_weights: ClassVar[tuple[str, ...]] = ()
@@ -108,6 +110,10 @@ class Method(pl.LightningModule, ABC):
                 "method takes one."
             )
 
+    def preview(self) -> Tensor | None:
+        """Pictures of how training stands, (N, 3, H, W) in [0, 1], for those who watch; or None."""
+        return None
+
     def inference_modules(self) -> Sequence[nn.Module]:
         """The networks that ``super_resolve`` runs; parameters are counted over them."""
         return [self]
@@ -130,16 +136,27 @@ class Method(pl.LightningModule, ABC):
         """Epochs of the papers finished so far: images seen over images in the training split."""
         return self.images_seen // self.context.train_images
 
-    def noise(self, role: str, batch: int, *shape: int) -> Tensor:
+    def noise(self, role: str, batch: int, *shape: int, on_device: bool = False) -> Tensor:
         """Normal noise (batch, *shape) for this step, on the method's device.
 
         It depends only on (seed, role, images seen): the noise of the global batch is drawn and this
         rank's rows are taken, so one process with batch 2B and two with B see the same numbers, and
         a resumed run the same as an uninterrupted one.
+
+        Args:
+            role: what it is for.
+            batch: rows of this rank.
+            *shape: of each row.
+            on_device: draw where the method lives. For noise as large as images: a CPU would need
+                longer than a step; but numbers then differ between kinds of devices.
         """
         context = self.context
         generator = torch_rng(context.seed, role, self.images_seen)
-        rows = torch.randn(batch * context.world_size, *shape, generator=generator)
+        if on_device and self.device.type == "cuda":
+            generator = torch.Generator(self.device).manual_seed(generator.initial_seed())
+        rows = torch.randn(
+            batch * context.world_size, *shape, generator=generator, device=generator.device
+        )
         return rows[context.rank * batch :][:batch].to(self.device, non_blocking=True)
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:

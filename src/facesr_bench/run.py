@@ -92,6 +92,11 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
     data = build_data(settings["data"])
     method = build_method(settings["method"])
+    if settings["stage"] == "test" and not method.restores:
+        raise ConfigError(
+            f"{settings['method']['name']} does not super-resolve, so there is nothing to test; train "
+            "it with stage=fit and give what it learnt to a method that uses it."
+        )
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     weights = load_starting_weights(method, settings)
     suite = _preflight(settings, method, data)
@@ -103,13 +108,14 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         loggers = [instantiate(settings["logger"], "the logger")] if settings["logger"] else []
         fitted = fit(
             method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
-            interrupts, weights.resume_from, settings["log_every"], _hint(settings),
+            interrupts, weights.resume_from, settings["log_every"], settings["preview_every"],
+            _hint(settings),
         )  # fmt: skip
         weights = StartingWeights("trained here", weights.files, weights.resume_from)
         if fitted.interrupted:
             raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
         log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
-    if settings["stage"] != "fit":
+    if settings["stage"] != "fit" and method.restores:
         _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
 
 

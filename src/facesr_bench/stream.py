@@ -49,7 +49,7 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         train_lr: unpaired LR, or None. Samples that carry HR only are degraded once and for all with
             a generator seeded by their key, as real LR would be.
         degradation: makes LR where the data have none.
-        pairing: "paired" for LR of the very HR; "unpaired" for LR of independent draws.
+        pairing: "paired" for LR of the very HR; "unpaired" for LR of independent draws; "hr" for none.
         seed: the run's seed.
         protocol_seed: the seed of LR that is fixed with the protocol.
         hr_size, lr_size: sides in pixels, checked on every image.
@@ -71,7 +71,7 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
         self._lr_on_device = lr_on_device
         self._train, self._degradation = train, degradation
         self._wild = train_lr if pairing == "unpaired" else None
-        self._paired = pairing == "paired"
+        self._paired, self._hr_only = pairing == "paired", pairing == "hr"
         self._seed, self._protocol_seed = seed, protocol_seed
         self._hr_size, self._lr_size = hr_size, lr_size
         self._order = Order(len(train), seed, "train-order")
@@ -82,6 +82,8 @@ class TrainingStream(Dataset[dict[str, Tensor]]):
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         sample = self._train[self._order[position]]
         hr = self._sized(sample.hr, self._hr_size, sample.key, "HR")
+        if self._hr_only:
+            return {"hr": torch.from_numpy(hr)}
         if self._lr_on_device and self._paired and sample.lr is None:
             return {"hr": torch.from_numpy(hr), "position": torch.tensor(position)}
         if self._paired:

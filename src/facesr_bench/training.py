@@ -18,6 +18,7 @@ from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import TrainingError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method, TrainingContext
+from facesr_bench.previews import Previews
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def fit(
     interrupts: Interrupts,
     resume_from: Path | None,
     log_every: int | None,
+    preview_every: int | None,
     hint: str | None,
 ) -> Fitted:
     """Train until the budget is spent or somebody asks to stop; ``checkpoints/last.ckpt`` is there.
@@ -120,6 +122,7 @@ def fit(
         interrupts: asks to stop.
         resume_from: a checkpoint of an earlier attempt; one whose budget is spent is taken as it is.
         log_every: images between two log lines; None for a hundred lines a run.
+        preview_every: images between two pictures of a method that offers some; None for ten a run.
         hint: what to propose to those who would wait long on a CPU, or None to say nothing.
     """
     train_images = len(data.required("train"))
@@ -128,6 +131,8 @@ def fit(
     )
     every = log_every or -(-budget.images // 100)
     callbacks: list[pl.Callback] = [ImageCounter(budget), LossLog(budget, every), checkpointing]
+    pictures = preview_every or -(-budget.images // 10)
+    callbacks.append(Previews(output_dir / "images", pictures, budget.images))
     if hint is not None:
         callbacks.append(SpeedNotice(budget, hint))
     trainer = build_trainer(trainer_config, method, loggers, callbacks, "fit")

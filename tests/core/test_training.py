@@ -67,7 +67,7 @@ class Toy(Method):
 def run(method: Method, folder: Path, budget: dict[str, Any], resume: Path | None = None) -> Fitted:
     data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     return fit(
-        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None
+        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None, None
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -
     first, interrupts = Stops(), Interrupts()
     data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     budget = Budget.from_config(phases)
-    stopped = fit(first, data, budget, TRAINER, [], tmp_path, 7, interrupts, None, 1, None)
+    stopped = fit(first, data, budget, TRAINER, [], tmp_path, 7, interrupts, None, 1, None, None)
     assert stopped.interrupted
     assert 18 <= stopped.images_seen < 36
 

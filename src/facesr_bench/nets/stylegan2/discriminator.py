@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facesr_bench.errors import ConfigError
-from facesr_bench.nets.stylegan2.layers import EqualLinear, exact, leaky, smooth
+from facesr_bench.nets.stylegan2.layers import GAIN, EqualLinear, exact, leaky, smooth
 from facesr_bench.nets.stylegan2.synthesis import channels, sides
 
 _GROUP = 4
@@ -58,14 +58,16 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width_in, H, W) to (N, width, H or H/2, W or W/2)."""
-        weight = (self.weight * self.scale).to(x.dtype)
+        gain = 1.0 if self.bias is None else GAIN
+        weight = (self.weight * (self.scale * gain)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
         if not self.down:
-            x = functional.conv2d(x, weight, padding=self.kernel // 2)
+            x = functional.conv2d(x, weight, bias, padding=self.kernel // 2)
         elif self.kernel == 1:  # filter only the pixels that stay
-            x = functional.conv2d(smooth(x, padding=1, stride=2), weight)
+            x = functional.conv2d(smooth(x, padding=1, stride=2), weight, bias)
         else:
-            x = functional.conv2d(smooth(x, padding=2), weight, stride=2)
-        return x if self.bias is None else leaky(x + self.bias.to(x.dtype)[:, None, None])
+            x = functional.conv2d(smooth(x, padding=2), weight, bias, stride=2)
+        return x if bias is None else leaky(x)
 
 
 class Block(nn.Module):

@@ -35,24 +35,26 @@ def r1(logits: Tensor, real: Tensor) -> Tensor:
     return gradient.square().sum((1, 2, 3)).mean()
 
 
-def path_length(
-    images: Tensor, ws: Tensor, average: Tensor, decay: float = 0.01, noise: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """How far the lengths of image steps per code step are from their running average.
+def path_lengths(images: Tensor, ws: Tensor, directions: Tensor) -> Tensor:
+    """How far images move per step of their codes, (N,), along random directions in image space.
 
     Args:
         images: (N, 3, H, W) made of ``ws``, still attached to them.
         ws: codes (N, L, w_dim) that require a gradient.
-        average: scalar, the running average of lengths.
-        decay: share of this batch in the new average.
-        noise: directions in image space, shaped like ``images``; normal ones unless given.
-
-    Returns:
-        The mean squared distance, and the new average, detached.
+        directions: normal noise, shaped like ``images``.
     """
-    directions = torch.randn_like(images) if noise is None else noise
     directions = directions / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * directions).sum(), ws, create_graph=True)
-    lengths = gradient.square().sum(2).mean(1).sqrt()
+    return gradient.square().sum(2).mean(1).sqrt()
+
+
+def path_penalty(lengths: Tensor, average: Tensor, decay: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Mean squared distance of lengths from their running average, and the new average, detached.
+
+    Args:
+        lengths: (N,), of all processes.
+        average: scalar so far; the penalty is taken to the new one, which has a gradient.
+        decay: share of these lengths in it.
+    """
     average = average.lerp(lengths.mean(), decay)
     return (lengths - average).square().mean(), average.detach()

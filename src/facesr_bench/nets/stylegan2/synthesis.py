@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from facesr_bench.errors import ConfigError
 from facesr_bench.nets.prior import Noise
-from facesr_bench.nets.stylegan2.layers import ModulatedConv, exact, leaky, upsample
+from facesr_bench.nets.stylegan2.layers import GAIN, ModulatedConv, exact, leaky, upsample
 
 
 def sides(resolution: int) -> list[int]:
@@ -41,10 +41,10 @@ class StyledConv(ModulatedConv):
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """Noise is (1 or N, 1, side, side), or None."""
-        x = self.convolve(x, w)
+        x = self.convolve(x, w, GAIN, self.bias * GAIN)
         if noise is not None:
-            x = x + (noise * self.noise_strength).to(x.dtype)
-        return leaky(x + self.bias.to(x.dtype)[:, None, None])
+            x = x + (noise * (self.noise_strength * GAIN)).to(x.dtype)
+        return leaky(x)
 
 
 class ToRGB(ModulatedConv):

@@ -1,0 +1,31 @@
+"""Lazy regularisation: a penalty every few steps, and the Adam that makes up for it."""
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import Adam
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A penalty that is due every ``interval`` steps, the first one included, and weighs that much more."""
+
+    interval: int
+
+    def due(self, step: int) -> bool:
+        """Whether step number ``step``, from 0, has it."""
+        return step % self.interval == 0
+
+    @property
+    def correction(self) -> float:
+        """What the learning rate is multiplied by and the betas are raised to: with the penalty's own
+        step there are ``interval + 1`` updates where there would have been ``interval``.
+        """
+        return self.interval / (self.interval + 1)
+
+
+def lazy_adam(network: nn.Module, lr: float, penalty: Lazy | None, fused: bool) -> Adam:
+    """Adam with betas (0, 0.99), corrected (StyleGAN2, appendix B)."""
+    power = 1.0 if penalty is None else penalty.correction
+    betas = (0.0, 0.99**power)  # 0 to any power stays 0
+    return Adam(network.parameters(), lr=lr * power, betas=betas, eps=1e-8, fused=fused)
