@@ -1,4 +1,4 @@
-"""Everything random in a step, drawn from (seed, role, images seen): codes' z, mixing, noise, mirrors."""
+"""Everything random in a step, drawn from (seed, role, images seen)."""
 
 from __future__ import annotations
 

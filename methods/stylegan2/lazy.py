@@ -8,7 +8,7 @@ from torch.optim import Adam
 
 @dataclass(frozen=True)
 class Lazy:
-    """A penalty that is due every ``interval`` steps, the first one included, and weighs that much more."""
+    """A penalty that is due every ``interval`` steps, from the first on, and weighs that much more."""
 
     interval: int
 
@@ -18,8 +18,9 @@ class Lazy:
 
     @property
     def correction(self) -> float:
-        """What the learning rate is multiplied by and the betas are raised to: with the penalty's own
-        step there are ``interval + 1`` updates where there would have been ``interval``.
+        """What Adam's rate is multiplied by and its betas are raised to.
+
+        The penalty's own step makes ``interval + 1`` updates where there would have been ``interval``.
         """
         return self.interval / (self.interval + 1)
 

@@ -1,7 +1,7 @@
 """Training a StyleGAN2 prior: its arguments, and one step in the official order."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,7 @@ class StyleGAN2Prior(Method):
         for network in (self.generator, self.discriminator):
             network.to(memory_format=self._format)  # type: ignore[call-overload]
         self.average = average_of(self.generator)
+        self.path_average: Tensor
         self.register_buffer("path_average", torch.zeros(()))
         self.losses_of = Losses(self.generator, self.discriminator, path_weight)
         self._gamma, self._lr, self._half_life = gamma, lr, average_half_life
@@ -93,7 +94,7 @@ class StyleGAN2Prior(Method):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """G, (path length), D, (R1), the average: each penalty is a step of its own, when it is due."""
-        adam_g, adam_d = self.optimizers()  # type: ignore[misc]
+        adam_g, adam_d = cast("list[LightningOptimizer]", self.optimizers())
         draws = Draws(self, len(batch["hr"]), self._mixing)
         real = draws.mirrored(batch["hr"]) if self._flip else batch["hr"]
         real = real.mul(2).sub(1).contiguous(memory_format=self._format)
@@ -178,7 +179,7 @@ class StyleGAN2Prior(Method):
     def preview(self) -> Tensor:
         """64 faces of the average, the same z throughout."""
         z = torch.randn(64, self.average.z_dim, generator=torch.Generator().manual_seed(0))
-        faces = [self.average(part) for part in z.to(self.device).split(16)]
+        faces = [self.average.forward(part) for part in z.to(self.device).split(16)]
         return torch.cat(faces).float().add(1).div(2).clamp(0, 1)
 
     def super_resolve(self, lr: Tensor) -> Tensor:
@@ -188,7 +189,3 @@ class StyleGAN2Prior(Method):
     def inference_modules(self) -> Sequence[nn.Module]:
         """The averaged generator."""
         return [self.average]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed run needs nothing but what every method saves."""
-        super().on_load_checkpoint(checkpoint)

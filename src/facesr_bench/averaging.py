@@ -16,7 +16,7 @@ def average_of(network: Network) -> Network:
 
 def decay_of(images: float, half_life: float) -> float:
     """The weight an average keeps over a step of so many images, to halve after ``half_life``."""
-    return 0.5 ** (images / half_life)
+    return float(0.5 ** (images / half_life))
 
 
 @torch.no_grad()

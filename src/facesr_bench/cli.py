@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
     "prepare": ("facesr_bench.prepare.__main__", "a data set's files to a folder runs can use"),
+    "prior": ("facesr_bench.priors.__main__", "face generators: list, ship a trained one, examine"),
     "reference": ("facesr_bench.reference", "save or import the statistics distances compare with"),
     "weights": ("facesr_bench.weights.__main__", "third-party weights: list, fetch, import, check"),
 }
@@ -30,11 +31,13 @@ facesr-bench: train, run and compare face super-resolution methods
 
 methods      {methods}
 data         {data}
+priors       {priors}
 experiments  {experiments}
 
 keys         stage=fit_test|fit|test   scale=full|slim|smoke     seed=N       images=N
              ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
              trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|paper|all|none
+             prior@method.prior=NAME   the face generator of methods that stand on one
              method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
 look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
              facesr-bench --config-dir DIR ...                   your own YAML files beside ours
@@ -66,8 +69,8 @@ def help_text(argv: Sequence[str]) -> str:
     """Everything there is, on one screen."""
     dirs = config_dirs(argv)
     groups = {
-        name: ", ".join(choices(group, dirs)) or "(none)"
-        for name, group in (("methods", "method"), ("data", "data"), ("experiments", "experiment"))
+        f"{group}s" if group != "data" else group: ", ".join(choices(group, dirs)) or "(none)"
+        for group in ("method", "data", "prior", "experiment")
     }
     commands = "\n".join(f"    {name:<14} {line}" for name, (_, line) in sorted(COMMANDS.items()))
     return _HELP.format(commands=commands, **groups)

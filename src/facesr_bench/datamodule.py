@@ -1,5 +1,6 @@
 """One Lightning data module for every data set and every method."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -33,18 +34,33 @@ class InMemory(FaceDataset):
         return self._samples[index]
 
 
+class FirstKeys(FaceDataset):
+    """The first samples of a split by sha256 of their keys: nobody's choice."""
+
+    def __init__(self, dataset: FaceDataset, count: int) -> None:
+        def order(index: int) -> str:
+            return hashlib.sha256(dataset.keys[index].encode()).hexdigest()
+
+        chosen = sorted(range(len(dataset)), key=order)[:count]
+        self._dataset, self._index = dataset, sorted(chosen)
+        self.keys = [dataset.keys[index] for index in self._index]
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._dataset[self._index[index]]
+
+
 class LRImages(Dataset[dict[str, Any]]):
     """The LR side of a test set, for super-resolving: all that a method may see of it."""
 
-    def __init__(self, test_set: TestSet, positions: Sequence[int]) -> None:
-        self._test_set, self._positions = test_set, positions
+    def __init__(self, test_set: TestSet) -> None:
+        self._test_set = test_set
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._test_set)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        position = self._positions[index]
-        return {"position": position, "lr": torch.from_numpy(self._test_set.lr[position])}
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        lr = torch.from_numpy(self._test_set.lr[position])
+        return {"position": position, "key": self._test_set.keys[position], "lr": lr}
 
 
 class FaceSRDataModule(pl.LightningDataModule):
@@ -60,6 +76,8 @@ class FaceSRDataModule(pl.LightningDataModule):
         protocol_seed: seed of everything that is fixed with the protocol (not the run's seed).
         test_batch_size: images super-resolved at once in the test stage.
         num_workers: processes that load training data; None chooses (0 when all fits in memory).
+        test_limit: test on so many images only, the first by sha256 of their keys; that is a protocol of
+            its own, and its name says so.
         degrade_on: where training LR is made: "workers", or "device" for degradations that have such a
             version (kornia; other pixels, the same distribution). Test LR never depends on it.
     """
@@ -75,6 +93,7 @@ class FaceSRDataModule(pl.LightningDataModule):
         protocol_seed: int = 2020,
         test_batch_size: int = 32,
         num_workers: int | None = None,
+        test_limit: int | None = None,
         degrade_on: Literal["workers", "device"] = "workers",
     ) -> None:
         super().__init__()
@@ -98,6 +117,9 @@ class FaceSRDataModule(pl.LightningDataModule):
         self.hr_size, self.factor, self.lr_size = hr_size, factor, hr_size // factor
         self.protocol_seed, self.test_batch_size = protocol_seed, test_batch_size
         self._num_workers = num_workers
+        if test_limit is not None and test_limit < 1:
+            raise ConfigError(f"data.test_limit={test_limit} leaves no test image; give at least 1.")
+        self._test_limit = test_limit
         self._splits: dict[Role, FaceDataset | None] = {}
         self._test_set: TestSet | None = None
 
@@ -127,16 +149,22 @@ class FaceSRDataModule(pl.LightningDataModule):
     def test_set(self) -> TestSet:
         """The frozen test inputs; made on first use."""
         if self._test_set is None:
+            test = self.required("test")
             self._test_set = freeze_test_set(
-                self.required("test"),
+                test if self._test_limit is None else FirstKeys(test, self._test_limit),
                 self.degradation,
-                self.name,
+                self.test_name,
                 self.version,
                 self.protocol_seed,
                 self.hr_size,
                 self.factor,
             )
         return self._test_set
+
+    @property
+    def test_name(self) -> str:
+        """The protocol's name: that of the data, and how many test images it was cut down to."""
+        return self.name if self._test_limit is None else f"{self.name}-{self._test_limit}"
 
     def downsample(self, images: torch.Tensor) -> torch.Tensor | None:
         """The operator that made the test LR; None where the owner gave LR, so none is known."""
@@ -179,10 +207,18 @@ class FaceSRDataModule(pl.LightningDataModule):
             lr_on_device=self.degrade_on == "device",
         )
 
-    def test_loader(self, rank: int = 0, world_size: int = 1) -> DataLoader[Any]:
-        """This rank's share of the test LR: every key exactly once over all ranks, never padded."""
+    def test_batches(
+        self, rank: int = 0, world_size: int = 1, batch_size: int | None = None
+    ) -> list[list[int]]:
+        """Positions of this rank's test batches: every key once over all ranks, never padded."""
         positions = range(rank, len(self.test_set), world_size)
-        return DataLoader(LRImages(self.test_set, positions), batch_size=self.test_batch_size)
+        size = batch_size or self.test_batch_size
+        return [list(positions[start : start + size]) for start in range(0, len(positions), size)]
+
+    def test_loader(self, batches: Sequence[Sequence[int]] | None = None) -> DataLoader[Any]:
+        """The LR of these batches of positions; of all of them in turn by default."""
+        batches = self.test_batches() if batches is None else batches
+        return DataLoader(LRImages(self.test_set), batch_sampler=[list(batch) for batch in batches])
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """uint8 crosses the bus, float32 in [0, 1] reaches the method."""

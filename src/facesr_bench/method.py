@@ -83,12 +83,16 @@ class Method(pl.LightningModule, ABC):
     """Images of the global batch trained on so far; kept by the harness, saved in checkpoints."""
     trained_on: list[dict[str, Any]]
     """Data and images behind the weights, oldest first; kept by the harness, saved in checkpoints."""
+    weight_files: list[dict[str, str]]
+    """Name, sha256 and role of files the method itself read (a prior's), for the record."""
 
     def __init__(self) -> None:
         super().__init__()
         self.images_seen = 0
         self.trained_on: list[dict[str, Any]] = []
+        self.weight_files: list[dict[str, str]] = []
         self.losses: dict[str, Tensor] = {}
+        self.findings: dict[str, Tensor] = {}
         self._context: TrainingContext | None = None
 
     # -- what a method gives ----------------------------------------------------------------------
@@ -100,6 +104,23 @@ class Method(pl.LightningModule, ABC):
         Called in eval mode without gradients; a method that optimises at test time opens
         ``torch.enable_grad()`` itself.
         """
+
+    def restore(self, lr: Tensor, keys: Sequence[str]) -> Tensor:
+        """``super_resolve`` for images that have names: what the test stage calls.
+
+        A method that draws random numbers seeds them by key here, so that an image's result depends
+        neither on its batch nor on its place in the test set.
+        """
+        return self.super_resolve(lr)
+
+    def test_batch_size(self, lr: Tensor, default: int) -> int:
+        """Images to restore at once; SR images are stored after each such batch.
+
+        Args:
+            lr: one LR image (1, 3, h, w) on the device, to measure with.
+            default: what the data's YAML says.
+        """
+        return default
 
     def check_sizes(self, lr: tuple[int, int], hr: tuple[int, int]) -> None:
         """Raise ConfigError if the method cannot map this LR size to this HR size."""
@@ -163,13 +184,22 @@ class Method(pl.LightningModule, ABC):
         """Hand this step's losses to the harness (detached; read only when it logs: no host sync)."""
         self.losses = {name: value.detach() for name, value in losses.items()}
 
+    def report(self, findings: Mapping[str, Tensor]) -> None:
+        """Hand numbers about each image just restored, (B,) each, to the harness.
+
+        They are stored with the SR images, become columns of ``per_image.csv``, and their means enter
+        the record.
+        """
+        self.findings = {name: values.detach() for name, values in findings.items()}
+
     # -- what the harness does with it ------------------------------------------------------------
 
     def test_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Super-resolve one test batch and guard the border."""
         name = type(self).__name__
         lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
-        return check_image(self.super_resolve(lr), f"the result of {name}.super_resolve")
+        self.findings = {}
+        return check_image(self.restore(lr, batch.get("key", ())), f"the result of {name}.super_resolve")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counter everything else follows from, and the provenance of the weights."""

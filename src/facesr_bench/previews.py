@@ -41,9 +41,11 @@ class Previews(pl.Callback):
         self._next = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """A resumed run goes on where the pictures ended."""
         self._next = (pl_module.images_seen // self._every + 1) * self._every
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        """Draw, if it is time."""
         seen = pl_module.images_seen
         if seen < min(self._next, self._images) or not trainer.is_global_zero:
             return

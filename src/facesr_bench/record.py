@@ -1,14 +1,15 @@
 """What goes into a run record, gathered from the objects of a finished run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from facesr_bench.attempt import summary
 from facesr_bench.budget import Budget
 from facesr_bench.cost import Cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.method import Method
-from facesr_bench.metrics.scores import Scores
+from facesr_bench.metrics.scores import PerImage, Scores
 from facesr_bench.results import SCHEMA, device_facts, git_state, package_versions
 from facesr_bench.starting_weights import StartingWeights
 from facesr_bench.training import Fitted
@@ -25,6 +26,7 @@ class Outcome:
     weights: StartingWeights
     fitted: Fitted | None
     sr_hash: str
+    findings: PerImage = field(default_factory=dict)
 
 
 def make_record(
@@ -38,7 +40,7 @@ def make_record(
         "label": settings["label"] or settings["method"]["name"],
         "scale": settings["scale"],
         "paper": method.paper,
-        "data": outcome.data.name,
+        "data": outcome.data.test_name,
         "data_sources": outcome.data.source.provenance(),
         "protocol": {
             "name": test_set.name,
@@ -52,9 +54,10 @@ def make_record(
         "metrics": {key: value.to_json() for key, value in outcome.scores.values.items()},
         "metrics_skipped": dict(outcome.scores.skipped),
         "metrics_failed": dict(outcome.scores.failed),
+        "findings": summary(outcome.findings),
         "cost": outcome.cost.to_json(),
         "config": dict(settings),
-        "weights": outcome.weights.files,
+        "weights": [*outcome.weights.files, *method.weight_files],
         "trained_on": method.provenance(),
         "budget": _budget(settings, outcome),
         "origin": outcome.weights.origin,

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from facesr_bench.attempt import drop_attempt, read_findings
 from facesr_bench.budget import Budget
 from facesr_bench.config import (
     OUTPUT_DIR_VARIABLE,
@@ -91,7 +92,7 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
     started, clock = now(), time.perf_counter()
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
     data = build_data(settings["data"])
-    method = build_method(settings["method"])
+    method, suite = _preflight(settings, data)
     if settings["stage"] == "test" and not method.restores:
         raise ConfigError(
             f"{settings['method']['name']} does not super-resolve, so there is nothing to test; train "
@@ -99,8 +100,9 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         )
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     weights = load_starting_weights(method, settings)
-    suite = _preflight(settings, method, data)
-    log.info("%s on %s, scale=%s -> %s", _label(settings), data.name, settings["scale"], output_dir)
+    log.info(
+        "%s on %s, scale=%s -> %s", _label(settings), data.test_name, settings["scale"], output_dir
+    )
 
     fitted: Fitted | None = None
     if settings["stage"] != "test" and method.trainable:
@@ -119,26 +121,31 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
 
 
-def _preflight(settings: Mapping[str, Any], method: Method, data: FaceSRDataModule) -> MetricSuite:
-    """Everything that would be missing in a day is told now: weights and packages, all at once."""
-    missing = []
-    for name in method.needs_weights:
+def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Method, MetricSuite]:
+    """The method and the metrics; whatever weights and packages either lacks is told at once, now."""
+    missing: list[str] = []
+    method: Method | None = None
+    try:
+        method = build_method(settings["method"])
+    except MissingRequirement as error:
+        missing.append(f"method {settings['method']['name']}: {error}")
+    for name in () if method is None else method.needs_weights:
         try:
             locate(name)
         except MissingRequirement as error:
-            missing.append(f"{type(method).__name__} cannot run: {error}")
+            missing.append(f"method {settings['method']['name']}: {error}")
     try:
         suite = MetricSuite.from_config(
             settings["metrics"],
-            set_name=f"{data.name}-test",
+            set_name=f"{data.test_name}-test",
             downsample=data.downsample,
             operator=data.degradation.settings(),
         )
     except MissingRequirement as error:
         missing.append(str(error))
-    if missing:
+    if missing or method is None:
         raise MissingRequirement("\n".join(missing))
-    return suite
+    return method, suite
 
 
 def _test(
@@ -154,7 +161,8 @@ def _test(
 ) -> None:
     """Super-resolve, score, draw, measure the cost, and write the record last."""
     test_set, store = data.test_set, SRStore(output_dir / "sr")
-    trainer = super_resolve_test_set(method, data, store, settings["trainer"])
+    made = super_resolve_test_set(method, data, store, settings)
+    trainer, findings = made.trainer, read_findings(store, test_set.keys)
     positions = range(trainer.global_rank, len(test_set), trainer.world_size)
     device = trainer.strategy.root_device
     scores = suite.to(device).score(
@@ -166,19 +174,24 @@ def _test(
         torch.cuda.empty_cache()
     if rank != 0:
         return
-    inputs = next(iter(data.test_loader()))["lr"].to(device)
+    first = data.test_batches(batch_size=made.batch_size)[:1]
+    inputs = next(iter(data.test_loader(first)))["lr"].to(device)
     cost = measure_cost(method.to(device), to_float(inputs))
     write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))
     people = dict(zip(test_set.keys, test_set.identities, strict=True))
-    write_per_image(output_dir / "per_image.csv", scores.per_image, people)
-    outcome = Outcome(method, data, scores, cost, weights, fitted, store.hash(test_set.keys))
+    write_per_image(output_dir / "per_image.csv", findings | scores.per_image, people)
+    digest = store.hash(test_set.keys)
+    outcome = Outcome(method, data, scores, cost, weights, fitted, digest, findings)
     record = make_record(settings, outcome, device.type, began[0], time.perf_counter() - began[1])
+    for name, found in record["findings"].items():
+        log.info("%s: %.6g on average over %d images", name, found["mean"], found["n"])
     for key, reason in {**scores.skipped, **scores.failed}.items():
         log.warning("No %s: %s", key, reason)
     size = store.size_bytes(test_set.keys)
     if settings["keep_sr"]:
         log.info("SR images: %s (%.1f MB)", store.root, size / 1e6)
     else:
+        drop_attempt(store)
         store.drop(test_set.keys)
     write_record(output_dir / "result.json", record)
     print_rich([result_table(record)])

@@ -1,10 +1,12 @@
 """Super-resolving and scoring: two stages with the SR store between them."""
 
 import logging
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
@@ -12,10 +14,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from facesr_bench.attempt import Attempt, fingerprint
 from facesr_bench.console import progress_bar
 from facesr_bench.data import Sample
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.images import UInt8Image, to_uint8
+from facesr_bench.images import UInt8Image, to_float, to_uint8
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.protocol import TestSet
@@ -28,18 +31,20 @@ log = logging.getLogger(__name__)
 class _StoreWriter(pl.Callback):
     """Writes every super-resolved batch into the store as soon as it is there."""
 
-    def __init__(self, store: SRStore, test_set: TestSet) -> None:
-        self._store, self._test_set = store, test_set
+    def __init__(self, store: SRStore, test_set: TestSet, attempt: Attempt, made: int) -> None:
+        self._store, self._test_set, self._attempt, self._made = store, test_set, attempt, made
         self._bar: Any = None
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
             self._bar = progress_bar("super-resolve", len(self._test_set))
+            self._bar.update(self._made * trainer.world_size)
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *args: Any
     ) -> None:
         keys = [self._test_set.keys[int(position)] for position in batch["position"]]
+        self._attempt.keep(keys, pl_module.findings)
         self._store.write(keys, to_uint8(outputs))
         if self._bar is not None:
             self._bar.update(len(keys) * trainer.world_size)
@@ -49,20 +54,60 @@ class _StoreWriter(pl.Callback):
             self._bar.close()
 
 
+@dataclass(frozen=True)
+class SuperResolved:
+    """How the store was filled.
+
+    Attributes:
+        trainer: knows ranks and devices.
+        batch_size: images restored at once on this rank.
+    """
+
+    trainer: pl.Trainer
+    batch_size: int
+
+
 def super_resolve_test_set(
-    method: Method, data: FaceSRDataModule, store: SRStore, trainer_config: Mapping[str, Any]
-) -> pl.Trainer:
-    """Fill the store: every test key exactly once, each rank its share."""
+    method: Method, data: FaceSRDataModule, store: SRStore, settings: Mapping[str, Any]
+) -> SuperResolved:
+    """Fill the store: every test key exactly once, each rank its share.
+
+    What an earlier attempt of the very same run has stored stays (:mod:`facesr_bench.attempt`). Batches
+    are the same in both, and one that lacks an image is made again as a whole: sums in another order
+    differ in the last bit, which a method that searches for a hundred steps turns into another face.
+    """
     method.eval()
-    trainer = build_trainer(
-        trainer_config, method, [], [_StoreWriter(store, data.test_set)], "test"
-    )
-    loader = data.test_loader(trainer.global_rank, trainer.world_size)
+    trainer = build_trainer(settings["trainer"], method, [], [], "test")
+    rank, world_size = trainer.global_rank, trainer.world_size
+    device = trainer.strategy.root_device
+    keys = [data.test_set.keys[p] for p in range(rank, len(data.test_set), world_size)]
+    attempt = Attempt(store, keys, rank, world_size)
+    made_by = fingerprint(settings, method, data.test_set, device.type)
+    batch_size = attempt.take_over(made_by)
+    if batch_size is None:
+        batch_size = _batch_size(method.to(device), data, len(keys))
+        attempt.begin(made_by, batch_size)
+    batches = data.test_batches(rank, world_size, batch_size)
+    waiting = [b for b in batches if not all(attempt.is_made(data.test_set.keys[p]) for p in b)]
+    made = len(keys) - sum(map(len, waiting))
+    if made:
+        log.info("%d of %d SR images are there from an earlier attempt.", made, len(keys))
+    trainer.callbacks.append(_StoreWriter(store, data.test_set, attempt, made))  # type: ignore[attr-defined]
     # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
     method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
-    trainer.test(method, dataloaders=loader, verbose=False)
+    method.allow_zero_length_dataloader_with_multiple_devices = True  # a rank may be done already
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Total length of `DataLoader`.*is zero.*")
+        trainer.test(method, dataloaders=data.test_loader(waiting), verbose=False)
     trainer.strategy.barrier()
-    return trainer
+    return SuperResolved(trainer, batch_size)
+
+
+@torch.no_grad()
+def _batch_size(method: Method, data: FaceSRDataModule, images: int) -> int:
+    """What the method chooses, shown one image, but no more than this rank has."""
+    lr = torch.from_numpy(data.test_set.lr[0])[None].to(method.device)
+    return max(1, min(method.test_batch_size(to_float(lr), data.test_batch_size), images))
 
 
 def score_batches(

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesr_bench.data import FaceDataset, Sample
+from facesr_bench.data import FaceData, FaceDataset, Sample
+from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.degradations.resizing import Downscale
-from facesr_bench.errors import DataError
+from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.grid import grid_positions
 from facesr_bench.protocol import TestSet, freeze_test_set
 from facesr_bench.store import SRStore
@@ -85,3 +86,29 @@ def test_lr_that_the_owner_gave_has_no_known_operator() -> None:
 
     assert frozen(Noise(["a", "b"])).made_lr
     assert not frozen(Given(["a", "b"])).made_lr
+
+
+def test_a_smaller_test_set_is_a_protocol_of_its_own() -> None:
+    """The same few whatever the order, said in the name, and never mistaken for all."""
+
+    class Source(FaceData):
+        name = "noise"
+
+        def __init__(self, keys: list[str]) -> None:
+            self._keys = keys
+
+        def split(self, role: str) -> FaceDataset | None:
+            return Noise(self._keys) if role == "test" else None
+
+    keys = [f"{letter}/face" for letter in "abcdefgh"]
+
+    def data(order: list[str], limit: int | None) -> FaceSRDataModule:
+        return FaceSRDataModule("p", 1, Source(order), Downscale(4), hr_size=16, test_limit=limit)
+
+    few, again = data(keys, 3).test_set, data(keys[::-1], 3).test_set
+    assert len(few) == 3
+    assert few.hash == again.hash
+    assert set(few.keys) < set(data(keys, 5).test_set.keys)
+    assert (few.name, data(keys, None).test_set.name) == ("p-3", "p")
+    with pytest.raises(ConfigError, match="test_limit=0"):
+        data(keys, 0)

@@ -67,7 +67,8 @@ class Toy(Method):
 def run(method: Method, folder: Path, budget: dict[str, Any], resume: Path | None = None) -> Fitted:
     data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     return fit(
-        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None, None
+        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None,
+        None,
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
         device = choose_device(request.device)
         data = _build_data(settings, folder)
         suite = MetricSuite.from_config(
-            config, f"{data.name}-test", data.downsample, data.degradation.settings()
+            config, f"{data.test_name}-test", data.downsample, data.degradation.settings()
         )
         store = SRStore(folder / "sr")
         log.info("%s: checking that images and test set are the run's own", folder)

@@ -14,6 +14,7 @@ from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.nets.stylegan2.keys import ada_parameters, basicsr_to_ada, rosinality_to_ada
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.shapes import stylegan2_sizes
+from facesr_bench.priors.statistics import code_statistics
 from facesr_bench.weights.loading import WeightFile, load_state, locate
 from facesr_bench.weights.requirements import require
 
@@ -119,9 +120,12 @@ def _stylegan2(
     file: WeightFile | None = None,
 ) -> LoadedPrior:
     network = StyleGAN2(**stylegan2_sizes(state, str(path)))
-    if "mapping.w_avg" not in state:  # BasicSR keeps none
+    lacks_average = "mapping.w_avg" not in state  # as BasicSR's do
+    if lacks_average:
         state = {**state, "mapping.w_avg": network.mapping.w_avg}
     load_weights(network, {"state_dict": dict(state)}, str(path))
+    if lacks_average:
+        network.mapping.w_avg.copy_(code_statistics(network, 10_000)[0])
     entry = (
         {"file": path.name, "sha256": file_sha256(path), "role": role}
         if file is None

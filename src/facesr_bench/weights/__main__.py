@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from facesr_bench.weights.importing import Imported
 
 
+_WIDTH = 100
+"""Columns of the widest line of ``list``."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the sub-commands."""
     parser = argparse.ArgumentParser(
@@ -23,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "at all. The folder is FACESR_WEIGHTS, by default weights/ in the cache folder.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="every known file: state, size, licence, what it is for")
+    commands.add_parser("list", help="every known file: state, size, licence, what needs it")
     get = commands.add_parser(
         "fetch", help="download, verify and take in; goes on where it was cut"
     )
@@ -57,18 +61,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list() -> int:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     from facesr_bench.console import print_rich
     from facesr_bench.weights.cache import path_of, weights_dir
 
-    table = Table(title=f"Weights in {weights_dir()}", title_justify="left")
-    for column in ("name", "here", "MB", "licence", "what"):
-        table.add_column(column, justify="right" if column == "MB" else "left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 1, 0))
+    table.add_column("name", no_wrap=True)
+    table.add_column("here", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("licence", max_width=18)
+    table.add_column("what it is, and what needs it", max_width=_WIDTH - 62)
     for name, known in sorted(registry().items()):
         here = any(path_of(file).is_file() for file in known.files)
-        table.add_row(name, "yes" if here else "-", f"{known.size_mb:g}", known.licence, known.what)
-    print_rich([table])
+        words = Text("\n".join((known.what, *known.users)))
+        words.stylize("dim", len(known.what))
+        size = f"{known.size_mb:g}"
+        table.add_row(Text(name), "yes" if here else "-", size, Text(known.licence), words)
+    # The folder stands above the table and not in it: a long path would be broken.
+    print_rich([Text(f"Weights in {weights_dir()}"), table])
     return 0
 
 
@@ -82,7 +95,8 @@ def _check(names: Sequence[str]) -> int:
             file = locate(known.name)
             check_file(file.path, known.layout)
         except MissingRequirement as error:
-            print(f"missing  {known.name}" + (f": {error}" if names else ""))
+            uses = f"  (for {'; '.join(known.users)})" if known.users else ""
+            print(f"missing  {known.name}" + (f": {error}" if names else uses))
             bad += bool(names)
         except FaceSRError as error:
             print(f"BAD      {known.name}: {error}")

@@ -111,9 +111,11 @@ def find(entry: Entry) -> tuple[KnownFile, Path]:
         known.file + (f" (sha256 {known.sha256[:8]}...)" if known.sha256 else "")
         for known in entry.files
     )
+    uses = f"; needed by {'; '.join(entry.users)}" if entry.users else ""
     fetch = f"facesr-bench weights fetch {entry.name}; or " if entry.direct else ""
     raise MissingRequirement(
-        f"weights {entry.name!r} are missing ({entry.what}; {entry.size_mb:g} MB; {entry.licence}): "
+        f"weights {entry.name!r} are missing ({entry.what}; {entry.size_mb:g} MB; {entry.licence}"
+        f"{uses}): "
         f"{fetch}get {names} from {entry.url}, then: facesr-bench weights import FILE --as {entry.name}"
     )
 

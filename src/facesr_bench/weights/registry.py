@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from facesr_bench.errors import ConfigError
@@ -18,6 +18,8 @@ from facesr_bench.errors import ConfigError
 Kind = Literal[
     "torch", "safetensors", "npz", "mat", "onnx", "h5", "binary", "ada_pickle", "tf_pickle"
 ]
+
+UserKind = Literal["metrics", "method", "prior", "command"]
 
 CONF_VARIABLE = "FACESR_CONF"
 """Further configuration folders, separated like a PATH; set from ``--config-dir``."""
@@ -61,6 +63,28 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Use:
+    """One thing that needs weights, in words a user types.
+
+    Attributes:
+        kind: of what: a YAML of ``conf/measure``, ``conf/method`` or ``conf/prior``, or a sub-command.
+        name: which.
+        role: what it does with them, where that is not plain.
+        when: the argument without which it does not need them (``model=topiq_nr-face-v1``).
+    """
+
+    kind: UserKind
+    name: str
+    role: str | None = None
+    when: str | None = None
+
+    def __str__(self) -> str:
+        """As in ``propulse (identity loss)``."""
+        condition = f" with {self.when}" if self.when else ""
+        return f"{self.name}{condition}" + (f" ({self.role})" if self.role else "")
+
+
+@dataclass(frozen=True)
 class Entry:
     """One set of weights.
 
@@ -72,6 +96,7 @@ class Entry:
         url: where a person gets it; when it ends in the name of one of the files, a program can, too.
         licence: of the file.
         size_mb: of the first file.
+        needed_by: what asks for it; empty where nothing here does.
     """
 
     name: str
@@ -81,6 +106,16 @@ class Entry:
     url: str
     licence: str
     size_mb: float
+    needed_by: tuple[Use, ...] = ()
+
+    @property
+    def users(self) -> list[str]:
+        """What needs it, a line for each kind: ``metrics: lpips_squeeze, fd_squeezenet``."""
+        kinds = dict.fromkeys(use.kind for use in self.needed_by)
+        return [
+            f"{kind}: {', '.join(str(use) for use in self.needed_by if use.kind == kind)}"
+            for kind in kinds
+        ]
 
     @property
     def on_drive(self) -> bool:
@@ -169,7 +204,21 @@ def _entry(name: str, content: Mapping[str, Any]) -> Entry:
         url=str(content["url"]),
         licence=str(content["licence"]),
         size_mb=float(content["size_mb"]),
+        needed_by=tuple(_use(item) for item in content.get("needed_by") or ()),
     )
+
+
+def _use(item: Mapping[str, Any]) -> Use:
+    """``{method: propulse, for: identity loss}``; ``when`` names the argument it depends on."""
+    kinds = [kind for kind in get_args(UserKind) if kind in item]
+    unknown = set(item) - {*kinds, "for", "when"}
+    if len(kinds) != 1 or unknown:
+        raise ValueError(
+            f"needed_by holds {dict(item)}; each item has one of {', '.join(get_args(UserKind))}, and "
+            "at most for and when"
+        )
+    (kind,) = kinds
+    return Use(kind, str(item[kind]), _text(item.get("for")), _text(item.get("when")))
 
 
 def _text(value: Any) -> str | None:

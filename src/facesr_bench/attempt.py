@@ -1,0 +1,175 @@
+"""What an earlier attempt at the test stage left behind, and whether a new one may go on from it.
+
+SR images are stored as they are made, so a killed evaluation has lost only its last batch. They may be
+kept only if the very same thing made them; a note in ``sr/`` says what that was. Every rank keeps a note
+of its own about its own share: ranks start at different times, and none may wait for another.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from facesr_bench.images import write_atomically
+from facesr_bench.method import Method
+from facesr_bench.metrics.scores import PerImage
+from facesr_bench.protocol import TestSet, canonical_hash
+from facesr_bench.results import git_state, package_versions
+from facesr_bench.store import SRStore
+
+_NOTES = ".made_by."
+_FINDINGS = "findings."
+
+
+def fingerprint(
+    settings: Mapping[str, Any], method: Method, test_set: TestSet, device: str
+) -> str:
+    """A hash of everything SR images depend on.
+
+    Args:
+        settings: the run's resolved configuration.
+        method: with the weights it will use; all of them are hashed.
+        test_set: its inputs.
+        device: torch's device type.
+    """
+    weights = hashlib.sha256()
+    for name, value in sorted(method.state_dict().items()):
+        weights.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
+        weights.update(_bytes_of(value))
+    return canonical_hash(
+        {
+            "protocol": test_set.hash,
+            "lr": test_set.lr_hash,
+            "method": settings["method"],
+            "scale": settings["scale"],
+            "seed": settings["seed"],
+            "weights": weights.hexdigest(),
+            "versions": package_versions(),
+            "commit": (git_state() or {}).get("commit"),
+            "device": device,
+        }
+    )
+
+
+class Attempt:
+    """One rank's share of a store that is being filled.
+
+    Args:
+        store: the SR images.
+        keys: of this rank, in order.
+        rank: this process.
+        world_size: number of processes.
+    """
+
+    def __init__(self, store: SRStore, keys: Sequence[str], rank: int, world_size: int) -> None:
+        self._store, self._keys = store, keys
+        self._rank, self._world_size = rank, world_size
+        self._note = store.root / f"{_NOTES}{rank}.json"
+        self._findings = store.root / f"{_FINDINGS}{rank}.jsonl"
+
+    def take_over(self, made_by: str) -> int | None:
+        """Keep the images of an earlier attempt if the same thing made them; delete them otherwise.
+
+        Args:
+            made_by: the :func:`fingerprint` of this attempt.
+
+        Returns:
+            The batch size of the earlier attempt, or None if there is nothing to go on from.
+        """
+        if self._rank == 0:
+            # Nobody would replace the notes of ranks that are no more, and they would be believed later.
+            for path in (*self._of_all(_NOTES), *self._of_all(_FINDINGS)):
+                if int(path.name.split(".")[-2]) >= self._world_size:
+                    path.unlink(missing_ok=True)
+        try:
+            note = json.loads(self._note.read_bytes())
+            if note["made_by"] == self._identity(made_by):
+                return int(note["batch_size"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        # The note goes first: a kill in between must not leave a note beside somebody else's images.
+        self._note.unlink(missing_ok=True)
+        self._findings.unlink(missing_ok=True)
+        for key in self._keys:
+            self._store.path(key).unlink(missing_ok=True)
+        return None
+
+    def begin(self, made_by: str, batch_size: int) -> None:
+        """Leave the note, before the first image."""
+        note = {"made_by": self._identity(made_by), "batch_size": batch_size}
+        write_atomically(self._note, json.dumps(note).encode())
+
+    def is_made(self, key: str) -> bool:
+        """Whether an image lies there; after :meth:`take_over` it is one of ours."""
+        return self._store.path(key).is_file()
+
+    def keep(self, keys: Sequence[str], findings: Mapping[str, Tensor]) -> None:
+        """Append what a method reported of images; called before they are stored."""
+        if not findings:
+            return
+        columns = {name: values.tolist() for name, values in findings.items()}
+        with self._findings.open("a", encoding="utf-8") as file:
+            for index, key in enumerate(keys):
+                row = {"key": key, **{name: values[index] for name, values in columns.items()}}
+                # The line break comes first, so that half a line of a killed attempt spoils no other.
+                file.write("\n" + json.dumps(row))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _identity(self, made_by: str) -> list[Any]:
+        return [made_by, self._rank, self._world_size]
+
+    def _of_all(self, kind: str) -> list[Path]:
+        return sorted(self._store.root.glob(f"{kind}*.json*"))
+
+
+def read_findings(store: SRStore, keys: Sequence[str]) -> PerImage:
+    """What the method reported of these images, from all ranks: name to key to number."""
+    known = set(keys)
+    found: PerImage = {}
+    for row in _rows(sorted(store.root.glob(f"{_FINDINGS}*.jsonl"))):
+        key = row.pop("key", None)
+        if key in known:
+            for name, value in row.items():
+                found.setdefault(name, {})[key] = float(value)
+    return {name: {key: column[key] for key in keys if key in column} for name, column in found.items()}
+
+
+def summary(findings: PerImage) -> dict[str, dict[str, float]]:
+    """For the record: mean over the images with a finite number, and how many these are."""
+    means = {}
+    for name, column in findings.items():
+        values = [value for value in column.values() if math.isfinite(value)]
+        if values:
+            means[name] = {"mean": math.fsum(values) / len(values), "n": len(values)}
+    return means
+
+
+def drop_attempt(store: SRStore) -> None:
+    """Delete notes and findings (``keep_sr=false``); the images are the store's to drop."""
+    for kind in (_NOTES, _FINDINGS):
+        for path in store.root.glob(f"{kind}*.json*"):
+            path.unlink(missing_ok=True)
+
+
+def _rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            try:
+                row = json.loads(line)
+            except ValueError:  # empty, or cut off by a kill: then its images were not stored either
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def _bytes_of(value: Tensor) -> memoryview:
+    import torch
+
+    flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return memoryview(flat.numpy())
