@@ -4,11 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-BENCHMARKS := scgan_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
+BENCHMARKS := scgan_speed pan_speed pulse_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
 
 .PHONY: demo test lint bench clean
 
-demo: $(READY)  ## measure shipped SCGAN beside bicubic, train a short run, print the leaderboard
+demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
 
 test: $(READY)  ## the whole test suite, on both cores

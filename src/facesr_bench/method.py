@@ -131,6 +131,17 @@ class Method(pl.LightningModule, ABC):
                 "method takes one."
             )
 
+    def make_budget(self, config: Mapping[str, Any], images: int | None = None) -> Budget:
+        """The ``budget`` block of the method's YAML as phases.
+
+        Methods whose phases follow from their arguments override it.
+
+        Args:
+            config: the block, as plain containers.
+            images: override of the total; phases shrink or grow in proportion.
+        """
+        return Budget.from_config(config, images)
+
     def preview(self) -> Tensor | None:
         """Pictures of how training stands, (N, 3, H, W) in [0, 1], for those who watch; or None."""
         return None
@@ -199,7 +210,8 @@ class Method(pl.LightningModule, ABC):
         name = type(self).__name__
         lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
         self.findings = {}
-        return check_image(self.restore(lr, batch.get("key", ())), f"the result of {name}.super_resolve")
+        sr = self.restore(lr, batch.get("key", ()))
+        return check_image(sr, f"the result of {name}.super_resolve")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counter everything else follows from, and the provenance of the weights."""

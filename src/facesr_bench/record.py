@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facesr_bench.attempt import summary
-from facesr_bench.budget import Budget
 from facesr_bench.cost import Cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.method import Method
@@ -77,6 +76,6 @@ def _budget(settings: Mapping[str, Any], outcome: Outcome) -> dict[str, Any] | N
         return None
     return {
         "images": outcome.method.images_seen,
-        "declared": Budget.from_config(declared).images,
+        "declared": outcome.method.make_budget(declared).images,
         "fit_seconds": None if outcome.fitted is None else round(outcome.fitted.seconds, 3),
     }

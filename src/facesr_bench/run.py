@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from facesr_bench.attempt import drop_attempt, read_findings
-from facesr_bench.budget import Budget
 from facesr_bench.config import (
     OUTPUT_DIR_VARIABLE,
     build_data,
@@ -106,7 +105,7 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
 
     fitted: Fitted | None = None
     if settings["stage"] != "test" and method.trainable:
-        budget = Budget.from_config(settings["method"]["budget"], settings["images"])
+        budget = method.make_budget(settings["method"]["budget"], settings["images"])
         loggers = [instantiate(settings["logger"], "the logger")] if settings["logger"] else []
         fitted = fit(
             method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],

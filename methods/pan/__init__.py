@@ -1,0 +1,5 @@
+"""PAN: perceptual image super-resolution with a progressive adversarial network."""
+
+from .module import PAN
+
+__all__ = ["PAN"]
