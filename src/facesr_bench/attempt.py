@@ -1,8 +1,8 @@
 """What an earlier attempt at the test stage left behind, and whether a new one may go on from it.
 
 SR images are stored as they are made, so a killed evaluation has lost only its last batch. They may be
-kept only if the very same thing made them; a note in ``sr/`` says what that was. Every rank keeps a note
-of its own about its own share: ranks start at different times, and none may wait for another.
+kept only if the very same thing made them; a note in ``sr/`` says what that was. Every rank keeps a
+note of its own about its own share: ranks start at different times, and none may wait for another.
 """
 
 import hashlib
@@ -26,9 +26,7 @@ _NOTES = ".made_by."
 _FINDINGS = "findings."
 
 
-def fingerprint(
-    settings: Mapping[str, Any], method: Method, test_set: TestSet, device: str
-) -> str:
+def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, device: str) -> str:
     """A hash of everything SR images depend on.
 
     Args:
@@ -82,7 +80,7 @@ class Attempt:
             The batch size of the earlier attempt, or None if there is nothing to go on from.
         """
         if self._rank == 0:
-            # Nobody would replace the notes of ranks that are no more, and they would be believed later.
+            # Nobody would replace the notes of ranks that are no more; later they would be believed.
             for path in (*self._of_all(_NOTES), *self._of_all(_FINDINGS)):
                 if int(path.name.split(".")[-2]) >= self._world_size:
                     path.unlink(missing_ok=True)
@@ -137,7 +135,9 @@ def read_findings(store: SRStore, keys: Sequence[str]) -> PerImage:
         if key in known:
             for name, value in row.items():
                 found.setdefault(name, {})[key] = float(value)
-    return {name: {key: column[key] for key in keys if key in column} for name, column in found.items()}
+    return {
+        name: {key: column[key] for key in keys if key in column} for name, column in found.items()
+    }
 
 
 def summary(findings: PerImage) -> dict[str, dict[str, float]]:
@@ -162,14 +162,14 @@ def _rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 row = json.loads(line)
-            except ValueError:  # empty, or cut off by a kill: then its images were not stored either
+            except ValueError:  # empty, or cut off by a kill before its images were stored
                 continue
             if isinstance(row, dict):
                 yield row
 
 
-def _bytes_of(value: Tensor) -> memoryview:
+def _bytes_of(value: Tensor) -> bytes:
     import torch
 
     flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return memoryview(flat.numpy())
+    return flat.numpy().tobytes()

@@ -114,6 +114,10 @@ def result_table(record: Mapping[str, Any]) -> Any:
         if metric.get("not_scored"):
             better += f" ({metric['not_scored']} not scored)"
         add_row(key, format_value(metric), format_value({"value": metric.get("floor")}), better)
+    if record.get("findings"):
+        table.add_section()
+    for name, finding in (record.get("findings") or {}).items():
+        add_row(f"{name} (mean of {finding['n']})", format_value({"value": finding["mean"]}))
     cost = record["cost"]
     if cost:  # none for images from elsewhere
         seconds = cost.get("seconds_per_image")

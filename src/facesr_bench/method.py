@@ -210,7 +210,7 @@ class Method(pl.LightningModule, ABC):
         name = type(self).__name__
         lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
         self.findings = {}
-        sr = self.restore(lr, batch.get("key", ()))
+        sr = self.restore(lr, batch["key"])
         return check_image(sr, f"the result of {name}.super_resolve")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

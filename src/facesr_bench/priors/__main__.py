@@ -23,7 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "examine", help="are its faces found, varied, new and like the data?"
     )
     look.add_argument("prior", help=_NAME)
-    look.add_argument("overrides", nargs="*", help="data keys of a run, for what is compared with")
+    look.add_argument("--data", default="tiny", help="what is compared with (default: tiny)")
+    look.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.KEY=VALUE",
+        help="as on a run's command line",
+    )
     look.add_argument("--number", type=int, default=500, help="faces to make (default: 500)")
     look.add_argument("--seed", type=int, default=0, help="of the faces (default: 0)")
     look.add_argument("--picture", type=Path, help="write the first 64 faces to this PNG file")
@@ -60,7 +67,7 @@ def _examine(arguments: argparse.Namespace) -> int:
     from facesr_bench.priors.examining import examine
 
     prior = open_prior(arguments.prior)
-    data = open_data(arguments.overrides or ["+data=tiny"], prior.resolution)
+    data = open_data([f"+data={arguments.data}", *arguments.set], prior.resolution)
     findings, faces = examine(prior, data, arguments.number, seed=arguments.seed)
     table = Table("check", "prior", "beside", "", "rule", title=f"{prior.name} on {data.name}")
     for finding in findings:

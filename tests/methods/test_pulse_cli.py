@@ -1,0 +1,63 @@
+"""PULSE through the real command line: killed half-way, it goes on and ends as if nothing had been."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from command_line import SMALL, Cli, record_of
+from facesr_bench.nets.stylegan2 import StyleGAN2
+
+
+def columns(folder: Path) -> list[dict[str, str]]:
+    """Findings but for the time they took."""
+    with (folder / "per_image.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_a_killed_evaluation_goes_on_with_the_next_batch(cli: Cli, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    prior = {k: v.contiguous() for k, v in StyleGAN2(64, 16, 16, 2, 512, 16).state_dict().items()}
+    save_file(prior, tmp_path / "prior.safetensors")
+    run = (
+        "+method=pulse", *SMALL, "metrics=none", "prior@method.prior=file",
+        f"method.prior.path={tmp_path / 'prior.safetensors'}", "method.batch_size=2",
+        "method.steps=30",
+    )  # fmt: skip
+    env = {"FACESR_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facesr_bench", *run, "output_dir=killed"],
+        cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+    )  # fmt: skip
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    deadline = time.monotonic() + 120
+    made: list[Path] = []
+    while len(made) < 4 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+        made = [p for p in (killed / "sr").rglob("*.png") if not p.name.startswith(".")]
+    process.kill()
+    said = process.communicate()[1].decode()
+    before = {p: p.stat().st_mtime_ns for p in (killed / "sr").rglob("*.png")}
+    assert 4 <= len(before) < 12, said
+    assert not (killed / "result.json").exists()
+
+    said = cli(*run, "output_dir=killed", env=env).stderr
+    cli(*run, "output_dir=whole", env=env)
+    kept = sorted(p for p, then in before.items() if p.stat().st_mtime_ns == then)
+    assert len(kept) >= len(before) - 1  # half a batch is made again
+    assert f"{len(kept)} of 12 SR images are there from an earlier attempt" in said
+    one, two = record_of(killed), record_of(whole)
+    assert one["sr_hash"] == two["sr_hash"]
+    assert columns(killed) == columns(whole) and len(columns(whole)) == 12
+    for name in ("converged", "lr_mse", "best_lr_mse", "loss"):
+        assert one["findings"][name] == two["findings"][name]
+        assert one["findings"][name]["n"] == 12
+    for key in ("trained_on", "weights", "protocol", "n_images"):
+        assert one[key] == two[key]
+    assert two["weights"][0]["role"] == "prior"
+    assert two["cost"]["batch"] == 2
