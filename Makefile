@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-BENCHMARKS := scgan_speed pan_speed pulse_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
+BENCHMARKS := scgan_speed pan_speed pulse_speed propulse_speed dap_fsr_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
 
 .PHONY: demo test lint bench clean
 

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -126,6 +127,18 @@ class SynthFace(FaceData):
             return None
         people = self.people(role)
         return rendered(people, f"synthface {role}") if len(people) else None
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """Who was rendered: a run may draw more people than its protocol's YAML says."""
+        return [
+            {
+                "name": self.name,
+                "domain": self._domain,
+                "seed": self._seed,
+                "identities": dict(self._identities),
+                "photos": dict(self._photos),
+            }
+        ]
 
     def people(self, role: Role) -> People:
         """Who is in a split."""

@@ -9,7 +9,7 @@ from torch.optim import Adam
 
 from facesr_bench.averaging import average_of, decay_of, update_average
 from facesr_bench.errors import ConfigError
-from facesr_bench.method import Batch, Method
+from facesr_bench.method import Batch, Method, TrainingContext
 from facesr_bench.nets.stylegan2 import Discriminator, StyleGAN2
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
@@ -74,6 +74,23 @@ class StyleGAN2Prior(Method):
         self.automatic_optimization = False
         if r1_interval < 1 or path_interval < 1:
             raise ConfigError("stylegan2: r1_interval and path_interval count steps, from 1 on.")
+        wrong = [
+            f"{name}={value}"
+            for name, value, fits in (
+                ("gamma", gamma, gamma is None or gamma >= 0),
+                ("path_weight", path_weight, path_weight >= 0),
+                ("mixing", mixing, 0 <= mixing <= 1),
+                ("lr", lr, lr > 0),
+                (
+                    "average_half_life",
+                    average_half_life,
+                    average_half_life is None or average_half_life > 0,
+                ),
+            )
+            if not fits
+        ]
+        if wrong:
+            raise ConfigError(f"stylegan2: {', '.join(wrong)} makes no sense; see its YAML.")
         self.hr_size = hr_size
         self.generator = StyleGAN2(hr_size, z_dim, w_dim, map_layers, channel_base, channel_max)
         self.discriminator = Discriminator(hr_size, channel_base, channel_max)
@@ -89,6 +106,17 @@ class StyleGAN2Prior(Method):
         self._path = Lazy(path_interval) if path_weight else None
         self._mixing, self._flip = mixing, flip
         self._last: dict[str, Tensor] = {}
+
+    def bind(self, context: TrainingContext) -> None:
+        """Refuse batches the discriminator cannot compare."""
+        for phase in context.budget.phases:
+            share = phase.batch_size // context.world_size
+            if share % 4:
+                raise ConfigError(
+                    f"stylegan2: the discriminator compares samples in groups of four, but phase "
+                    f"{phase.name!r} gives each process {share}; choose a multiple of 4 for each."
+                )
+        super().bind(context)
 
     # -- training: the order of stylegan2-ada-pytorch ----------------------------------------------
 
@@ -128,7 +156,8 @@ class StyleGAN2Prior(Method):
         self.generator.requires_grad_(True)
 
         batch_size = self._batch_size()
-        decay = decay_of(batch_size, self._half_life or 10_000 * batch_size / 32)
+        half_life = 10_000 * batch_size / 32 if self._half_life is None else self._half_life
+        decay = decay_of(batch_size, half_life)
         update_average(self.average, self.generator, decay)
         self._last |= said  # penalties are shown with the value they had when they were last due
         self.log_losses(self._last)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from facesr_bench.errors import FaceSRError, UsageError, first_line
 
 COMMANDS = {
+    "adapt": ("facesr_bench.adaptation.__main__", "adapt to another domain by few pairs, and test"),
     "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
     "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
@@ -34,7 +35,7 @@ data         {data}
 priors       {priors}
 experiments  {experiments}
 
-keys         stage=fit_test|fit|test   scale=full|slim|smoke     seed=N       images=N
+keys         stage=fit_test|fit|test|adapt   scale=full|slim|smoke     seed=N       images=N
              ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
              trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|paper|all|none
              prior@method.prior=NAME   the face generator of methods that stand on one

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from facesr_bench.errors import ConfigError, FaceSRError, first_line
 
 SCALES = ("full", "slim", "smoke")
-STAGES = ("fit_test", "fit", "test")
+STAGES = ("fit_test", "fit", "test", "adapt")
 HARNESS_KEYS = ("name", "budget", "shipped")
 """Keys of a method's YAML that are for the harness; the rest are the method's own arguments."""
 

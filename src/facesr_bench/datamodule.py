@@ -76,7 +76,7 @@ class FaceSRDataModule(pl.LightningDataModule):
         protocol_seed: seed of everything that is fixed with the protocol (not the run's seed).
         test_batch_size: images super-resolved at once in the test stage.
         num_workers: processes that load training data; None chooses (0 when all fits in memory).
-        test_limit: test on so many images only, the first by sha256 of their keys; that is a protocol of
+        test_limit: test on so many images only, the first by sha256 of their keys; a protocol of
             its own, and its name says so.
         degrade_on: where training LR is made: "workers", or "device" for degradations that have such a
             version (kornia; other pixels, the same distribution). Test LR never depends on it.
@@ -118,7 +118,9 @@ class FaceSRDataModule(pl.LightningDataModule):
         self.protocol_seed, self.test_batch_size = protocol_seed, test_batch_size
         self._num_workers = num_workers
         if test_limit is not None and test_limit < 1:
-            raise ConfigError(f"data.test_limit={test_limit} leaves no test image; give at least 1.")
+            raise ConfigError(
+                f"data.test_limit={test_limit} leaves no test image; give at least 1."
+            )
         self._test_limit = test_limit
         self._splits: dict[Role, FaceDataset | None] = {}
         self._test_set: TestSet | None = None

@@ -92,17 +92,23 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
     data = build_data(settings["data"])
     method, suite = _preflight(settings, data)
-    if settings["stage"] == "test" and not method.restores:
+    adapting = settings["stage"] == "adapt"
+    if settings["stage"] in ("test", "adapt") and not method.restores:
         raise ConfigError(
             f"{settings['method']['name']} does not super-resolve, so there is nothing to test; train "
             "it with stage=fit and give what it learnt to a method that uses it."
         )
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
-    weights = load_starting_weights(method, settings)
+    # Adaptation starts from weights as a test does: ckpt= is what is adapted, nothing is resumed.
+    weights = load_starting_weights(method, {**settings, "stage": "test"} if adapting else settings)
     log.info(
         "%s on %s, scale=%s -> %s", _label(settings), data.test_name, settings["scale"], output_dir
     )
+    if adapting:
+        from facesr_bench.adaptation.running import run_protocol
 
+        run_protocol(settings, output_dir, data, method, weights)
+        return
     fitted: Fitted | None = None
     if settings["stage"] != "test" and method.trainable:
         budget = method.make_budget(settings["method"]["budget"], settings["images"])
@@ -133,9 +139,10 @@ def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Met
             locate(name)
         except MissingRequirement as error:
             missing.append(f"method {settings['method']['name']}: {error}")
+    tests = settings["stage"] != "fit" and (method is None or method.restores)
     try:
         suite = MetricSuite.from_config(
-            settings["metrics"],
+            settings["metrics"] if tests else {**settings["metrics"], "measures": {}},
             set_name=f"{data.test_name}-test",
             downsample=data.downsample,
             operator=data.degradation.settings(),
@@ -158,7 +165,7 @@ def _test(
     fitted: Fitted | None,
     began: tuple[str, float],
 ) -> None:
-    """Super-resolve, score, draw, measure the cost, and write the record last."""
+    """Super-resolve, score, draw, measure the cost, and write the record last of all files."""
     test_set, store = data.test_set, SRStore(output_dir / "sr")
     made = super_resolve_test_set(method, data, store, settings)
     trainer, findings = made.trainer, read_findings(store, test_set.keys)
@@ -182,17 +189,15 @@ def _test(
     digest = store.hash(test_set.keys)
     outcome = Outcome(method, data, scores, cost, weights, fitted, digest, findings)
     record = make_record(settings, outcome, device.type, began[0], time.perf_counter() - began[1])
-    for name, found in record["findings"].items():
-        log.info("%s: %.6g on average over %d images", name, found["mean"], found["n"])
     for key, reason in {**scores.skipped, **scores.failed}.items():
         log.warning("No %s: %s", key, reason)
     size = store.size_bytes(test_set.keys)
+    write_record(output_dir / "result.json", record)
     if settings["keep_sr"]:
         log.info("SR images: %s (%.1f MB)", store.root, size / 1e6)
-    else:
+    else:  # only now: without a record they would have to be made again
         drop_attempt(store)
         store.drop(test_set.keys)
-    write_record(output_dir / "result.json", record)
     print_rich([result_table(record)])
     log.info("Picture: %s\nRecord:  %s", output_dir / "images/grid.png", output_dir / "result.json")
 
@@ -225,6 +230,13 @@ def _open_output_dir(output_dir: Path, lock: FileLock, settings: dict[str, Any])
             f"{output_dir} already holds a finished run (result.json). Choose another output_dir, or "
             "delete that one."
         )
+    checkpoint = output_dir / "checkpoints" / "last.ckpt"
+    trains = settings["stage"] in ("fit", "fit_test")
+    if trains and checkpoint.exists() and not settings["ckpt"]:
+        raise ConfigError(
+            f"{output_dir} holds the checkpoint of an earlier run, which training anew would "
+            f"overwrite. To go on from it add ckpt={checkpoint}; or choose another output_dir."
+        )
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -241,6 +253,14 @@ def _open_output_dir(output_dir: Path, lock: FileLock, settings: dict[str, Any])
 def _how_to_resume(overrides: Sequence[str], output_dir: Path) -> str:
     """The exact command that goes on, or nothing when no checkpoint was written."""
     checkpoint = output_dir / "checkpoints" / "last.ckpt"
+    if "stage=adapt" in overrides:  # ckpt= is what is adapted; finished cells are in the folder
+        words = [o for o in overrides if not o.startswith("output_dir=")]
+        command = " ".join(map(quote_override, [*words, f"output_dir={output_dir}"]))
+        return f" Finished cells are kept. To go on:\n  python -m facesr_bench {command}"
+    if not checkpoint.is_file() and (output_dir / "sr").is_dir():
+        words = [o for o in overrides if not o.startswith("output_dir=")]
+        command = " ".join(map(quote_override, [*words, f"output_dir={output_dir}"]))
+        return f" SR images made so far are kept. To go on:\n  python -m facesr_bench {command}"
     if not checkpoint.is_file():
         return " No checkpoint was written yet; start the same command again."
     kept = [o for o in overrides if not o.lstrip("+").startswith(("ckpt=", "init=", "output_dir="))]

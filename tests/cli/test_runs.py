@@ -48,7 +48,10 @@ def test_a_trained_run_says_what_it_was_trained_on(cli: Cli, tmp_path: Path) -> 
     cli("+method=scgan", *SMALL, f"output_dir={out}", "images=20", "stage=fit_test")
     record = record_of(out)
     assert record["origin"] == "trained here"
-    assert record["trained_on"] == [{"data": "tiny", "version": 1, "seed": 2020, "images": 24}]
+    (trained,) = record["trained_on"]
+    assert trained["sources"][0]["identities"]["train"] == 8
+    about = {"data": "tiny", "version": 1, "seed": 2020, "images": 24}
+    assert trained == about | {"sources": trained["sources"]}
     assert record["budget"] == record["budget"] | {"images": 24, "declared": 64}
     content = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["images_seen"] == 24

@@ -71,7 +71,8 @@ def test_the_harness_may_run_it_without_training():
     method.check_sizes((16, 12), (64, 48))
     with pytest.raises(ConfigError, match="enlarges by 4"):
         method.check_sizes((16, 16), (128, 128))
-    assert method.test_step({"lr": torch.rand(2, 3, 16, 12), "key": ["a", "b"]}, 0).shape == (2, 3, 64, 48)
+    batch = {"lr": torch.rand(2, 3, 16, 12), "key": ["a", "b"]}
+    assert method.test_step(batch, 0).shape == (2, 3, 64, 48)
 
 
 @pytest.mark.parametrize("arguments", [{"kernel": "cubic"}, {"factor": 0}, {"factor": 1.5}])

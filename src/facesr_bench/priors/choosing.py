@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facesr_bench.cli import choices
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.errors import ConfigError
+from facesr_bench.errors import ConfigError, first_line
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.sources import from_file
 
@@ -38,15 +38,20 @@ def open_data(overrides: Sequence[str], side: int) -> FaceSRDataModule:
     """The data of a run's command line.
 
     Raises:
-        ConfigError: its HR images have another side.
+        ConfigError: there are no such data, or their HR images have another side.
     """
     from hydra import compose, initialize_config_module
+    from hydra.errors import HydraException
 
     from facesr_bench.config import build_data, plain, register_resolvers
 
     register_resolvers()
-    with initialize_config_module("facesr_bench.conf", version_base="1.3"):
-        data: FaceSRDataModule = build_data(plain(compose("config", list(overrides)).data))
+    try:
+        with initialize_config_module("facesr_bench.conf", version_base="1.3"):
+            settings = plain(compose("config", list(overrides)).data)
+    except HydraException as error:
+        raise ConfigError(f"{' '.join(overrides)} is no data: {first_line(error)}") from None
+    data: FaceSRDataModule = build_data(settings)
     if data.hr_size != side:
         raise ConfigError(
             f"The prior makes faces of {side} px, but {data.name} has {data.hr_size}."

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facesr_bench.data import Sample
 from facesr_bench.datamodule import FaceSRDataModule
+from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.faces.alignment import aligned
 from facesr_bench.faces.recognition import open_network, recogniser
-from facesr_bench.faces.yunet import YuNet
+from facesr_bench.faces.yunet import MEASURING, YuNet, face_above
 from facesr_bench.images import UInt8Image, to_uint8
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.frozen import FrozenNetwork
@@ -23,6 +23,7 @@ from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.swd import SWD
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.seeding import numpy_rng, torch_rng
+from facesr_bench.weights.requirements import require
 
 Vectors = NDArray[np.float32]
 Images = Sequence[UInt8Image]
@@ -48,20 +49,16 @@ class Finding:
 
 
 def sample_faces(prior: LoadedPrior, number: int, seed: int) -> Images:
-    """Faces of random codes with the stored noise, uint8 (H, W, 3)."""
-    z = torch.randn(number, prior.network.z_dim, generator=torch_rng(seed, "examine", prior.name))
+    """Faces of random codes, the same noise in each, uint8 (H, W, 3)."""
+    network, generator = prior.network, torch_rng(seed, "examine", prior.name)
+    z = torch.randn(number, network.z_dim, generator=generator)
+    noise = [torch.randn(1, 1, *shape, generator=generator) for shape in network.noise_shapes]
     faces: list[UInt8Image] = []
     with torch.no_grad():
         for part in z.split(20):
-            images = prior.network(part) if prior.family == "stylegan2" else _stylegan1(prior, part)
-            faces += list(to_uint8(images.float().add(1).div(2)))
+            ws = network.mapping(part)[:, None].expand(-1, network.num_codes, -1)
+            faces += list(to_uint8(network.synthesis(ws, noise).float().add(1).div(2)))
     return faces
-
-
-def _stylegan1(prior: LoadedPrior, z: torch.Tensor) -> torch.Tensor:
-    ws = prior.network.mapping(z)[:, None].expand(-1, prior.network.num_codes, -1)
-    images: torch.Tensor = prior.network.synthesis(ws, "random")
-    return images
 
 
 def examine(
@@ -71,51 +68,73 @@ def examine(
 
     Args:
         prior: makes faces of the data's HR size.
-        data: its train split is what copies are looked for in, its test split what is real.
+        data: its train split is what copies are looked for in, so it must be what the prior was
+            trained on; its test split is what is real.
         number: of faces.
         pairs: of faces whose identities are compared.
         seed: of the faces and the pairs.
 
     Raises:
+        ConfigError: fewer than two faces.
+        DataError: data without landmarks or identities.
         MissingRequirement: the face detector's or the recognition network's weights are not here.
     """
-    detector, eye = YuNet(), _Eye()
+    if number < 2:
+        raise ConfigError(f"--number {number}: at least two faces are needed to see them differ.")
+    detector, eye = require(YuNet, _Eye)
+    test, training = data.required("test"), data.required("train")
+    real = [test[i] for i in range(min(number, len(test)))]
+    train = [training[i] for i in range(len(training))]
+    if any(sample.hr is None or sample.identity is None for sample in real):
+        raise DataError(f"The test split of {data.name} lacks HR images or identities of faces.")
+    if any(sample.hr is None or sample.landmarks is None for sample in train):
+        raise DataError(f"The train split of {data.name} lacks HR images or landmarks of faces.")
+
     faces = sample_faces(prior, number, seed)
-    real = [data.required("test")[i] for i in range(min(number, len(data.required("test"))))]
-    train = [data.required("train")[i] for i in range(len(data.required("train")))]
-
-    found = [detector.best(face) for face in faces]
-    seen = [face is not None and face.score > 0.6 for face in found]
-    people = eye(faces, [None if f is None else f.landmarks for f in found])
-    held_out, known = eye.of(real), eye.of(train)
-
-    share = float(np.mean(seen))
-    findings = [Finding("faces found", share, None, share >= 0.95, "YuNet finds at least 95 %")]
-    threshold = float(np.quantile(_impostors(real, held_out, seed), 0.99))
-    alike = float(np.mean(_pairs(people, pairs, seed) > threshold))
-    findings.append(
-        Finding(
-            "pairs that look like one person", alike, 0.01, alike <= 0.05,
-            "at most 5 % above the threshold that 1 % of different real people pass",
-        )
-    )  # fmt: skip
-    nearest, yardstick = _nearest(people, known), _nearest(held_out, known)
-    findings.append(
-        Finding(
-            "distance to the nearest training face", nearest, yardstick, nearest >= yardstick,
-            "not below that of held-out faces, by the recognition network, median",
-        )
-    )  # fmt: skip
     truth = [sample.hr for sample in real if sample.hr is not None]
-    chosen = numpy_rng(seed, "examine-train", prior.name).permutation(len(train))[: len(truth)]
-    others = [train[i].hr for i in chosen]
-    floors = _swd([image for image in others if image is not None], truth)
-    for name, value in _swd(faces[: len(truth)], truth).items():
-        floor = floors[name]
-        findings.append(
-            Finding(name, value, floor, value <= 2 * floor, "at most twice that of training faces")
-        )
+    people, seen = eye.look(faces, detector)
+    held_out, visible = eye.look(truth, detector)
+    known = eye(
+        [sample.hr for sample in train if sample.hr is not None],
+        [sample.landmarks for sample in train],
+    )
+    share = float(np.mean(seen))
+    rule = f"YuNet finds at least 95 % (score > {MEASURING})"
+    findings = [Finding("faces found", share, float(np.mean(visible)), share >= 0.95, rule)]
+    if len(people) < 2:
+        return findings, faces  # nothing to compare
+    names = [str(sample.identity) for sample, found in zip(real, visible, strict=True) if found]
+    findings.append(_variety(people, held_out, names, pairs, seed))
+    findings += _novelty(people, held_out, known)
+    order = numpy_rng(seed, "examine-train", prior.name).permutation(len(train))[: len(truth)]
+    others = [image for image in (train[i].hr for i in order) if image is not None]
+    floors = _swd(others, truth)
+    for name, value in _swd(faces, truth).items():
+        yardstick = floors[name]
+        rule = "at most twice that of as many training faces"
+        findings.append(Finding(name, value, yardstick, value <= 2 * yardstick, rule))
     return findings, faces
+
+
+def _variety(
+    people: Vectors, held_out: Vectors, names: Sequence[str], pairs: int, seed: int
+) -> Finding:
+    threshold = float(np.quantile(_impostors(names, held_out, seed), 0.99))
+    alike = float(np.mean(_pairs(people, pairs, seed) > threshold))
+    rule = "at most 5 % above the threshold that 1 % of different real people pass"
+    return Finding("pairs that look like one person", alike, 0.01, alike <= 0.05, rule)
+
+
+def _novelty(people: Vectors, held_out: Vectors, known: Vectors) -> list[Finding]:
+    """A copy would lie nearer to a training face than real strangers do."""
+    findings = []
+    ours, theirs = (1 - (vectors @ known.T).max(1) for vectors in (people, held_out))
+    for what, share in (("median", 0.5), ("nearest 5 %", 0.05)):
+        nearest, yardstick = float(np.quantile(ours, share)), float(np.quantile(theirs, share))
+        name = f"distance to the nearest training face, {what}"
+        rule = "not below that of held-out faces, by the recognition network"
+        findings.append(Finding(name, nearest, yardstick, nearest >= yardstick, rule))
+    return findings
 
 
 class _Eye:
@@ -127,24 +146,27 @@ class _Eye:
 
     def __call__(self, images: Images, landmarks: Sequence[NDArray[np.float32] | None]) -> Vectors:
         """Unit vectors of the faces that have landmarks."""
-        rows = []
+        rows = [np.zeros((0, self._known.length), np.float32)]
         for start in range(0, len(images), 64):
             batch = torch.from_numpy(np.stack(images[start : start + 64])).permute(0, 3, 1, 2)
-            crops, _ = aligned(batch, landmarks[start : start + 64], self._known.size)
-            rows.append(self._network(crops).numpy())
+            crops, positions = aligned(batch, landmarks[start : start + 64], self._known.size)
+            if positions:
+                rows.append(self._network(crops).numpy())
         return np.concatenate(rows)
 
-    def of(self, samples: Sequence[Sample]) -> Vectors:
-        """Of a data set's samples; those without landmarks of their own are left out."""
-        told = [sample for sample in samples if sample.landmarks is not None]
-        images = [sample.hr for sample in told if sample.hr is not None]
-        return self(images, [sample.landmarks for sample in told])
+    def look(self, images: Images, detector: YuNet) -> tuple[Vectors, list[bool]]:
+        """Unit vectors of the faces the detector finds, and which images those are."""
+        found = [face_above(detector.best(image), MEASURING) for image in images]
+        vectors = self(images, [None if face is None else face.landmarks for face in found])
+        return vectors, [face is not None for face in found]
 
 
-def _impostors(samples: Sequence[Sample], vectors: Vectors, seed: int) -> NDArray[np.float32]:
-    names = np.array([sample.identity for sample in samples if sample.landmarks is not None])
+def _impostors(people: Sequence[str], vectors: Vectors, seed: int) -> NDArray[np.float32]:
+    names = np.array(people)
     first, second = np.triu_indices(len(names), 1)
     other = names[first] != names[second]
+    if not other.any():
+        raise DataError("The test split shows one person only, so nobody differs.")
     rng = numpy_rng(seed, "examine-impostors", len(names))
     chosen = rng.permutation(np.flatnonzero(other))[:20_000]
     scores: NDArray[np.float32] = (vectors[first[chosen]] * vectors[second[chosen]]).sum(1)
@@ -159,17 +181,16 @@ def _pairs(vectors: Vectors, number: int, seed: int) -> NDArray[np.float32]:
     return scores
 
 
-def _nearest(vectors: Vectors, known: Vectors) -> float:
-    """Median over faces of one minus the cosine to the most similar known face."""
-    return float(np.median(1 - (vectors @ known.T).max(1)))
-
-
 def _swd(images: Images, reference: Images) -> dict[str, float]:
+    """SWD per level of as many images of either side as both have."""
+    count = min(len(images), len(reference))
     metric = SWD("examine")
-    metric.expect(Expected(len(images)))
-    keys = [f"{index:06d}" for index in range(len(images))]
-    sr, hr = (torch.from_numpy(np.stack(s)).permute(0, 3, 1, 2) for s in (images, reference))
-    lr = torch.zeros(len(images), 3, 1, 1, dtype=torch.uint8)
-    metric.update(ScoreBatch(keys, sr, hr[: len(images)], lr, [None] * len(images)))
+    metric.expect(Expected(count))
+    keys = [f"{index:06d}" for index in range(count)]
+    sr, hr = (
+        torch.from_numpy(np.stack(s[:count])).permute(0, 3, 1, 2) for s in (images, reference)
+    )
+    lr = torch.zeros(count, 3, 1, 1, dtype=torch.uint8)
+    metric.update(ScoreBatch(keys, sr, hr, lr, [None] * count))
     values = metric.results(Intervals(replicates=0, groups=1))
     return {name.split("@")[0]: value.value for name, value in values.items()}

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from facesr_bench.errors import ConfigError
 from facesr_bench.images import write_atomically
 from facesr_bench.priors.loaded import LoadedPrior
 
@@ -18,10 +19,21 @@ def ship(prior: LoadedPrior, out: Path) -> dict[str, Any]:
 
     Returns:
         What the card says: sha256, trained_on, sizes, where the weights come from.
+
+    Raises:
+        ConfigError: a file name or prior that cannot be.
     """
     import torch
     from safetensors.torch import save
 
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise ConfigError(
+            f"--out {out}: a prior is stored in a .safetensors file; give such a name."
+        )
+    if prior.family != "stylegan2":
+        raise ConfigError(
+            f"{prior.name} is a {prior.family}; only a StyleGAN2 is made into a file."
+        )
     state = {
         name: value.to(torch.float16).contiguous()
         for name, value in prior.network.state_dict().items()

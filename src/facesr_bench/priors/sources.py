@@ -42,7 +42,7 @@ def shipped(name: str) -> LoadedPrior:
         raise WeightsError(
             f"No prior {name!r} ships with the package; there are: {known or 'none'}."
         )
-    card = json.loads(path.with_suffix(".json").read_text())
+    card = _card(path)
     content = read_checkpoint(path, card["sha256"])
     return _stylegan2(name, content["state_dict"], path, card["trained_on"], "shipped prior")
 
@@ -52,7 +52,7 @@ def from_file(path: str, name: str | None = None) -> LoadedPrior:
 
     Args:
         path: ``checkpoints/last.ckpt`` of a run of ``+method=stylegan2``, or a ``.safetensors`` that
-            ``python -m facesr_bench.methods.stylegan2.ship`` wrote.
+            ``facesr-bench prior ship`` wrote.
         name: what tables call it; the name of the file, or of the run's folder, by default.
 
     Raises:
@@ -62,10 +62,15 @@ def from_file(path: str, name: str | None = None) -> LoadedPrior:
     content = read_checkpoint(file)
     state: Mapping[str, Tensor] = content.get("state_dict", content)
     inner = {k.removeprefix(_AVERAGE): v for k, v in state.items() if k.startswith(_AVERAGE)}
-    card = file.with_suffix(".json")
     trained_on = content.get("trained_on", [])
-    if file.suffix == ".safetensors" and card.is_file():
-        trained_on = json.loads(card.read_text()).get("trained_on", [])
+    if file.suffix == ".safetensors" and file.with_suffix(".json").is_file():
+        card = _card(file)
+        if card["sha256"] != file_sha256(file):
+            raise WeightsError(
+                f"{file.with_suffix('.json')} describes another file than {file.name}, by its sha256. "
+                "Make both again with facesr-bench prior ship, or remove the card."
+            )
+        trained_on = card["trained_on"]
     run = file.parent.parent.name if file.name == "last.ckpt" else file.stem
     return _stylegan2(name or run, inner or state, file, trained_on, "prior")
 
@@ -109,6 +114,15 @@ def stylegan1(name: str, synthesis: str, mapping: str, trained_on: str) -> Loade
     for part, state, file in zip((network.synthesis, network.mapping), states, files, strict=True):
         load_weights(part, {"state_dict": state}, str(file.path))
     return LoadedPrior(name, network, [{"data": trained_on}], [_entry(f, "prior") for f in files])
+
+
+def _card(file: Path) -> dict[str, Any]:
+    path = file.with_suffix(".json")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+        return {"sha256": str(card["sha256"]), "trained_on": list(card["trained_on"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"The card {path} is missing or damaged ({error}).") from error
 
 
 def _stylegan2(

@@ -1,0 +1,47 @@
+"""What a checkpoint must agree with: the method's networks, and the prior its codes are for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from facesr_bench.errors import WeightsError
+from facesr_bench.priors.loaded import LoadedPrior
+
+State = Mapping[str, Tensor]
+
+
+def check_prior(saved: Mapping[str, Any] | None, prior: LoadedPrior) -> None:
+    """Refuse codes of another prior: nothing else would notice, but the faces would be noise.
+
+    Args:
+        saved: the checkpoint's :meth:`~facesr_bench.priors.loaded.LoadedPrior.facts`, if it has any.
+        prior: the one at hand.
+
+    Raises:
+        WeightsError: both name their files, and these differ.
+    """
+    if saved is None:
+        return
+    theirs = {entry["sha256"] for entry in saved["files"]}
+    ours = {entry["sha256"] for entry in prior.files}
+    if theirs and ours and theirs != ours:
+        raise WeightsError(
+            f"These encoders were trained for the prior {saved['name']} "
+            f"(sha256 {min(theirs)[:16]}...), but the run uses {prior.name} "
+            f"(sha256 {min(ours)[:16]}...); choose the same by prior@method.prior=NAME."
+        )
+
+
+def complete_state(state: State, own: State) -> dict[str, Tensor]:
+    """A state dict for the whole method; networks that the file does not hold keep what they have."""
+    held = {network_of(name) for name in state}
+    return {n: v for n, v in own.items() if network_of(n) not in held} | dict(state)
+
+
+def network_of(name: str) -> str:
+    """The network a key belongs to: "nets.E_W", "critic", or one branch of G_ds."""
+    parts = name.split(".")
+    if parts[:2] == ["nets", "G_ds"]:
+        return ".".join(parts[:4])
+    return ".".join(parts[:2] if parts[0] == "nets" else parts[:1])

@@ -1,0 +1,5 @@
+"""pSp: an encoder into W+, the competitor of Pro-PULSE."""
+
+from .module import PSP
+
+__all__ = ["PSP"]
