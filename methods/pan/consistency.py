@@ -24,8 +24,11 @@ def lr_consistency(sr: Tensor, lr: Tensor) -> Tensor:
 class ConsistencyWatch:
     """LR consistency of the faces being trained on, measured now and then, for the log.
 
+    The first and the last step of a phase are always measured, so that what is repeated in between is
+    never another phase's.
+
     Args:
-        every: images between two measurements; the end of a phase is always measured.
+        every: images between two measurements.
     """
 
     def __init__(self, every: int) -> None:
@@ -43,6 +46,8 @@ class ConsistencyWatch:
             phase_ends: whether it is the last step of its phase.
         """
         due = seen // self._every != (seen + batch) // self._every
-        if self._last is None or due or phase_ends:
-            self._last = lr_consistency(sr, lr)
-        return self._last
+        measured = self._last
+        if measured is None or due or phase_ends:
+            measured = lr_consistency(sr, lr)
+        self._last = None if phase_ends else measured
+        return measured

@@ -32,7 +32,7 @@ class DecoderBlock(nn.Module):
         side: of the output; names its noise.
         inputs: channels of half the side.
         channels: of its own side.
-        skip: whether the encoder's features of this side are concatenated.
+        skip: whether it is to be given the encoder's features of this side, to concatenate.
         noisy: whether noise is injected before both activations (Eq. 5).
         pixelnorm: normalise after each activation.
         fused: see :class:`~.layers.Up`.
@@ -50,7 +50,7 @@ class DecoderBlock(nn.Module):
         fused: bool = False,
     ) -> None:
         super().__init__()
-        self.side, self.skip, self.pixelnorm = side, skip, pixelnorm
+        self.side, self.pixelnorm = side, pixelnorm
         self.up = Up(inputs, channels, fused=fused)
         self.conv = EqualConv(2 * channels if skip else channels, channels)
         self.noise_up = NoiseWeight(channels) if noisy else None
@@ -59,7 +59,7 @@ class DecoderBlock(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None, noise: NoiseMaps | None) -> Tensor:
         """(B, inputs, H, W) to (B, channels, 2H, 2W); ``noise`` None injects nothing."""
         x = self._finish(self.up(x), self.noise_up, "up", noise)
-        if self.skip and skip is not None:
+        if skip is not None:
             x = torch.cat((x, skip), 1)
         return self._finish(self.conv(x), self.noise_conv, "conv", noise)
 
@@ -83,10 +83,6 @@ class UNetFeatures:
 
     last: Tensor
     before: Tensor
-
-    def detach(self) -> "UNetFeatures":
-        """The same without a gradient."""
-        return UNetFeatures(self.last.detach(), self.before.detach())
 
 
 class Generator(nn.Module):
@@ -118,7 +114,7 @@ class Generator(nn.Module):
         super().__init__()
         self.lr_side, self.noise = lr_side, noise
         self.unet_sides, self.sides = sides_up_to(lr_side), sides_up_to(side)
-        kept = set(self.unet_sides if skips is None else skips)
+        self.skips = frozenset(self.unet_sides if skips is None else skips)
         nf = {r: channels_at(r, base, most) for r in (4, *self.sides)}
         self.from_rgb = nn.ModuleDict({str(r): FromRGB(nf[r]) for r in self.unet_sides})
         self.encoder = nn.ModuleDict(
@@ -131,7 +127,7 @@ class Generator(nn.Module):
                     r,
                     nf[r // 2],
                     nf[r],
-                    skip=r in kept,
+                    skip=r in self.skips,
                     noisy=noise == "all" or (noise == "high" and r > lr_side),
                     pixelnorm=pixelnorm,
                     fused=fused,
@@ -157,13 +153,15 @@ class Generator(nn.Module):
         skips: dict[int, Tensor] = {}
         h: Tensor = self.from_rgb[str(top)](x)
         for side in reversed(sides_up_to(top)):
-            skips[side], h = self.encoder[str(side)](h)
+            skip, h = self.encoder[str(side)](h)
+            if side in self.skips:
+                skips[side] = skip
             if side == stage.side and stage.fading:
                 h = fade(h, self.from_rgb[str(stage.half)](down2(x)), stage.alpha)
         h = leaky(self.mid(h))
         before = h
         for side in sides_up_to(top):
-            before, h = h, self.decoder[str(side)](h, skips[side], noise)
+            before, h = h, self.decoder[str(side)](h, skips.get(side), noise)
         return UNetFeatures(h, before)
 
     def enlarge(

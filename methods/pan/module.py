@@ -15,7 +15,7 @@ from facesr_bench.method import Batch, Method, TrainingContext
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
 
-from .checkpoint import complete_state
+from .checkpoint import check_resumed, check_variant, complete_state, rows_of
 from .consistency import ConsistencyWatch
 from .discriminator import Discriminator
 from .fade import Stage, box_to, fade_data
@@ -29,8 +29,9 @@ from .losses import (
 )
 from .noise import FixedNoise, TrainingNoise
 from .passes import TwoPasses
-from .schedule import PhaseUnit, Recipe, check_phases, stage_at
-from .variants import NoiseEval, check_choices, check_sides, check_skips
+from .preview import PREVIEWED, pairs
+from .schedule import PhaseUnit, Recipe, check_phases, scaled, stage_at
+from .variants import NoiseEval, check_choices, check_numbers, check_sides, check_skips
 
 
 class PAN(Method):
@@ -98,18 +99,28 @@ class PAN(Method):
         check_choices(
             objective=objective, noise=noise, noise_eval=noise_eval, phase_unit=phase_unit
         )
+        check_numbers(
+            hr_size=hr_size, factor=factor, pool=pool, gamma=gamma, beta2=beta2,
+            channel_base=channel_base, channel_max=channel_max, ema_half_life=ema_half_life,
+            consistency_every=consistency_every, noise_seed=noise_seed,
+        )  # fmt: skip
         self.automatic_optimization = False
         self.hr_size, self.factor, self.pool = hr_size, factor, pool
         self.lr_side, self.side = check_sides(hr_size, factor, pool)
         self.objective, self.progressive, self.phase_unit = objective, progressive, phase_unit
         self.gamma, self.beta2, self.ema_half_life = gamma, beta2, ema_half_life
         self.flip = flip
+        skips = check_skips(skip_resolutions, self.lr_side)
+        self.variant: dict[str, Any] = {
+            "objective": objective, "progressive": progressive, "noise": noise,
+            "skip_resolutions": sorted(skips), "pixelnorm": pixelnorm,
+        }  # fmt: skip
         widths: dict[str, Any] = {"base": channel_base, "most": channel_max, "fused": fused}
         self.G = Generator(
             self.lr_side,
             self.side,
             noise=noise,
-            skips=check_skips(skip_resolutions, self.lr_side),
+            skips=skips,
             pixelnorm=pixelnorm,
             **widths,
         )
@@ -120,6 +131,7 @@ class PAN(Method):
         self._noise_eval = FixedNoise(noise_seed) if noise_eval == "random" else None
         self._adam_phase: int | None = None  # number of the phase that Adam's moments belong to
         self._watch = ConsistencyWatch(consistency_every)
+        self._shown: Tensor | None = None  # LR faces that previews follow
 
     # -- phases -----------------------------------------------------------------------------------
 
@@ -132,10 +144,10 @@ class PAN(Method):
             images: override of the total; phases shrink or grow in proportion.
         """
         if config.get("phases"):
-            return Budget.from_config(config, images)
+            return scaled(Budget.from_config(config), images)
         recipe = Recipe.from_config({k: v for k, v in config.items() if k != "phases"})
         phases = recipe.phases(self.side, progressive=self.progressive, unit=self.phase_unit)
-        return Budget(phases) if images is None else Budget(phases).scaled_to(images)
+        return scaled(Budget(phases), images)
 
     def bind(self, context: TrainingContext) -> None:
         """Refuse a budget that this network cannot be trained by."""
@@ -146,15 +158,15 @@ class PAN(Method):
                 "with stage=test."
             )
         group = 1 if self.D is None else self.D.GROUP
-        check_phases(context.budget.phases, self.side, context.world_size, group)
+        check_phases(context.budget, self.side, context.world_size, group)
         super().bind(context)
 
     def _phase(self) -> tuple[int, Phase, Stage, bool]:
         """Number and phase of this step, its stage, and whether it is the phase's last step."""
         budget = self.context.budget
         phase, offset = budget.phase_at(self.images_seen)
-        number = next(i for i, p in enumerate(budget.phases) if p is phase)
-        return number, phase, stage_at(phase, offset), offset + phase.batch_size >= phase.images
+        number, last = budget.number_at(self.images_seen), offset + phase.batch_size >= phase.images
+        return number, phase, stage_at(phase, offset), last
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -166,6 +178,8 @@ class PAN(Method):
         """
         number, phase, stage, last = self._phase()
         adams = self._adams(number, float(phase.facts["lr"]))
+        if self._shown is None:
+            self._shown = batch["lr"][:PREVIEWED].clone()
         x, y = self.stage_images(batch, stage)
         if self.D is None:
             fake, losses = self._distance_step(x, y, stage, adams["G"])
@@ -180,8 +194,11 @@ class PAN(Method):
         if self.flip:
             mirrored = self.noise("pan-flip", len(hr), 1, 1, 1) > 0
             lr, hr = (torch.where(mirrored, image.flip(3), image) for image in (lr, hr))
-        x, y = self.to_network(lr), self.to_network(hr)
-        return (fade_data(x, stage) if stage.side <= self.lr_side else x), fade_data(y, stage)
+        return self._fade_lr(self.to_network(lr), stage), fade_data(self.to_network(hr), stage)
+
+    def _fade_lr(self, x: Tensor, stage: Stage) -> Tensor:
+        """LR faces fade in with the sides of the U-Net; above, they are whole."""
+        return fade_data(x, stage) if stage.side <= self.lr_side else x
 
     def _adversarial_step(
         self,
@@ -264,13 +281,17 @@ class PAN(Method):
         return adams
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add which phase Adam's moments were gathered in."""
+        """Add the variant, the phases, and which of them Adam's moments were gathered in."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["pan_variant"] = dict(self.variant)
+        checkpoint["pan_phases"] = rows_of(self.context.budget)
         checkpoint["pan_adam_phase"] = self._adam_phase
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back: inside a phase they are kept, at its end they are not."""
+        """Take moments back within a phase, not at its end; refuse another variant or other phases."""
+        check_variant(checkpoint, self.variant)
         super().on_load_checkpoint(checkpoint)
+        check_resumed(checkpoint.get("pan_phases"), self.context.budget, self.images_seen)
         self._adam_phase = checkpoint.get("pan_adam_phase")
 
     # -- inference --------------------------------------------------------------------------------
@@ -282,6 +303,15 @@ class PAN(Method):
         if self.pool > 1:
             sr = functional.avg_pool2d(sr, self.pool)
         return sr.contiguous()
+
+    def preview(self) -> Tensor | None:
+        """LR beside what the average makes of it at the stage of training; always the same faces."""
+        if self._shown is None:
+            return None
+        _, _, stage, _ = self._phase()
+        lr = box_to(self._shown, min(stage.side, self.lr_side))
+        x = self._fade_lr(self.to_network(lr), stage)
+        return pairs(x, self.G_ema(x, stage, self._noise_eval), self.side)
 
     def to_network(self, rgb: Tensor) -> Tensor:
         """RGB in [0, 1] -> [-1, 1], in the networks' memory format."""
@@ -302,4 +332,5 @@ class PAN(Method):
 
     def adapt_state_dict(self, content: Mapping[str, Any]) -> dict[str, Tensor]:
         """Weights for the whole method from a file that may hold the averaged generator alone."""
+        check_variant(content, self.variant)
         return complete_state(content, self.D)

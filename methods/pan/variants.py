@@ -1,5 +1,6 @@
 """The paper's experiments as constructor arguments, and the checks of what may be combined."""
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
@@ -41,6 +42,20 @@ _CHOICES: Mapping[str, Any] = {
     "phase_unit": PhaseUnit,
 }
 
+_LIMITS: Mapping[str, tuple[bool, float, float]] = {
+    # whether only whole numbers, least, and what it must be below
+    "hr_size": (True, 1, math.inf),
+    "factor": (True, 1, math.inf),
+    "pool": (True, 1, math.inf),
+    "channel_base": (True, 1, math.inf),
+    "channel_max": (True, 1, math.inf),
+    "gamma": (False, 0, math.inf),
+    "beta2": (False, 0, 1),
+    "ema_half_life": (False, 0, math.inf),
+    "consistency_every": (True, 1, math.inf),
+    "noise_seed": (True, 0, math.inf),
+}
+
 
 def check_choices(**given: str) -> None:
     """Raise a ConfigError unless each argument is one of the words it may be."""
@@ -48,6 +63,17 @@ def check_choices(**given: str) -> None:
         choices = get_args(_CHOICES[name])
         if value not in choices:
             raise ConfigError(f"PAN: {name}={value!r} is not one of {', '.join(choices)}.")
+
+
+def check_numbers(**given: float) -> None:
+    """Raise a ConfigError unless each argument is a number within its limits."""
+    for name, value in given.items():
+        whole, least, below = _LIMITS[name]
+        kinds = (int,) if whole else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not least <= value < below:
+            kind = "whole number" if whole else "number"
+            limits = f"of at least {least}" + (f" and below {below}" if below < math.inf else "")
+            raise ConfigError(f"PAN: {name}={value!r} is not a {kind} {limits}.")
 
 
 def check_sides(hr_size: int, factor: int, pool: int) -> tuple[int, int]:
@@ -76,11 +102,11 @@ def check_skips(skips: str | Collection[int], lr_side: int) -> tuple[int, ...]:
     sides = sides_up_to(lr_side)
     if skips == "all":
         return sides
-    if isinstance(skips, str):
+    if isinstance(skips, str) or not isinstance(skips, Collection):
         raise ConfigError(
             f"PAN: skip_resolutions={skips!r} is neither all nor a list, for example [8, 16]."
         )
-    if unknown := sorted(set(skips) - set(sides)):
+    if unknown := [side for side in skips if side not in sides]:
         raise ConfigError(
             f"PAN: skip_resolutions keeps {', '.join(map(str, unknown))}, but the encoder of "
             f"{lr_side} px LR faces has {', '.join(map(str, sides))}."

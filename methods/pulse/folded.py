@@ -14,8 +14,12 @@ _EPS = 1e-8
 
 
 class FoldedConv(nn.Module):
-    """What :meth:`ModulatedConv.convolve` computes, from weights that are ready to use."""
+    """What :meth:`ModulatedConv.convolve` computes, from weights that are ready to use.
 
+    While the convolution's own weights take gradients (somebody fine-tunes the prior), those are used.
+    """
+
+    _conv: ModulatedConv
     kernel: Tensor
     power: Tensor
     affine_weight: Tensor
@@ -23,6 +27,8 @@ class FoldedConv(nn.Module):
 
     def __init__(self, conv: ModulatedConv) -> None:
         super().__init__()
+        # Past nn.Module's own __setattr__: its weights are the synthesis's, not ours.
+        object.__setattr__(self, "_conv", conv)
         weight = conv.weight.detach() * conv.scale
         affine = conv.affine
         constants = {
@@ -39,6 +45,9 @@ class FoldedConv(nn.Module):
         self, x: Tensor, w: Tensor, factor: float = 1.0, shift: Tensor | None = None
     ) -> Tensor:
         """See :meth:`ModulatedConv.convolve`."""
+        conv = self._conv
+        if conv.affine.weight.requires_grad or conv.weight.requires_grad:
+            return ModulatedConv.convolve(conv, x, w, factor, shift)
         with exact(x):
             style = functional.linear(w.float(), self.affine_weight, self.affine_bias)
             if self.demodulate:
@@ -70,6 +79,6 @@ def fold(synthesis: nn.Module) -> nn.ModuleList:
         if isinstance(conv, ModulatedConv) and not conv.fused:
             one = FoldedConv(conv)
             folded.append(one)
-            # Past nn.Module's own __setattr__, which would make it a part of the synthesis.
+            # Again past __setattr__, which would make it a part of the synthesis.
             object.__setattr__(conv, "convolve", one)
     return folded

@@ -13,19 +13,26 @@ _SHARE = 0.5
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def fitting_batch(one: Callable[[], object], device: torch.device, most: int) -> int:
+def fitting_batch(
+    one: Callable[[], object], device: torch.device, most: int, sharing: int = 1
+) -> int:
     """Images to search for at once.
 
     Args:
         one: searches for one image; two steps are enough, memory does not grow after that.
         device: where.
         most: no more than this, however much memory there is.
+        sharing: processes of this run on this machine. They share a CPU's memory; a GPU each has to
+            itself.
     """
+    one()  # not measured: what a process sets up once would count as what an image needs
     before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
     needed = peak_memory(one, device)[0] - before
     free = free_memory(device)
     if needed <= 0 or free is None:  # a system that does not tell
         return min(most, 4)
+    if device.type == "cpu":
+        free //= sharing
     return max(1, min(most, int(_SHARE * free / needed)))
 
 

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from facesr_bench.method import Method
 from facesr_bench.priors import LoadedPrior
 from facesr_bench.seeding import torch_rng
 
+from .arguments import check_arguments, zeroed_maps
 from .downscale import BicubicDownSample
 from .folded import fold
 from .gaussian_fit import gaussian_fit
@@ -44,7 +45,7 @@ class PULSE(Method):
         eps: MSE from which on an image counts as found, and L2 has no gradient.
         noise_type: maps are "zero", "fixed" or "trainable".
         trainable_noise_layers: how many maps are searched.
-        bad_noise_layers: indices of maps that are always zero; None for the last one.
+        bad_noise_layers: indices of maps that are always zero, or one index; None for the last one.
         tile_latent: one latent for all layers (W) instead of one each (W+).
         sphere: stay on the sphere the search started on.
         opt: adam, sgd, sgdm or adamax.
@@ -61,6 +62,9 @@ class PULSE(Method):
         channels_last: keep a StyleGAN2 in channels_last memory format (StyleGAN1's normalisation would
             copy its maps).
         compile: compile it with ``torch.compile``.
+
+    Raises:
+        ConfigError: an argument that cannot work, or a prior from which ``hr_size`` cannot be made.
     """
 
     paper: ClassVar[str] = (
@@ -79,7 +83,7 @@ class PULSE(Method):
         eps: float = 2e-3,
         noise_type: NoiseType = "trainable",
         trainable_noise_layers: int = 5,
-        bad_noise_layers: Sequence[int] | None = None,
+        bad_noise_layers: int | Sequence[int] | None = None,
         tile_latent: bool = False,
         sphere: bool = True,
         opt: OptimizerName = "adam",
@@ -96,36 +100,12 @@ class PULSE(Method):
         channels_last: bool = True,
         compile: bool = False,
     ) -> None:
+        check_arguments(locals())
         super().__init__()
-        for name, value, choices in (
-            ("noise_type", noise_type, NoiseType),
-            ("opt", opt, OptimizerName),
-            ("schedule", schedule, Schedule),
-            ("latent_map", latent_map, LatentMap),
-            ("return_image", return_image, ReturnImage),
-        ):
-            _check_choice(name, value, choices)
-        for name, number in (("steps", steps), ("duplicates", duplicates)):
-            if number < 1:
-                raise ConfigError(f"PULSE: {name} must be at least 1, not {number}.")
-        if batch_size is not None and batch_size < 1:
-            raise ConfigError(f"PULSE: batch_size is {batch_size}; null chooses by memory.")
         network = prior.network
-        maps = len(network.noise_shapes)
-        zeroed = frozenset([maps - 1] if bad_noise_layers is None else bad_noise_layers)
-        if not zeroed <= set(range(maps)):
-            raise ConfigError(
-                f"PULSE: bad_noise_layers={sorted(zeroed)}, but the noise maps of {prior.name} are "
-                f"0 to {maps - 1}."
-            )
-        if trainable_noise_layers < 0:
-            raise ConfigError(
-                f"PULSE: trainable_noise_layers={trainable_noise_layers} is negative."
-            )
-
         self.prior = prior
         self.synthesis = network.synthesis  # of the mapping only what the latent map needs
-        self.hr_size = hr_size or prior.resolution
+        self.hr_size = prior.resolution if hr_size is None else hr_size
         self._check_prior(self.hr_size)
         self.space = SearchSpace(
             codes=network.num_codes,
@@ -134,7 +114,7 @@ class PULSE(Method):
             noise_shapes=network.noise_shapes,
             noise_type=noise_type,
             trainable=trainable_noise_layers,
-            zeroed=zeroed,
+            zeroed=zeroed_maps(bad_noise_layers, prior),
         )
         self.recipe = Recipe(Loss.parse(loss, eps), steps, opt, lr, schedule, sphere, return_image)
         self.duplicates, self.seed, self.bf16 = duplicates, seed, bf16
@@ -146,9 +126,19 @@ class PULSE(Method):
         self._reductions = nn.ModuleDict()  # by LR side
         if channels_last and prior.family == "stylegan2":
             self.synthesis.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._folded = fold(self.synthesis)
+        self.prior_changed()
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            lambda method, _: method.prior_changed()
+        )
         if compile:
             self.synthesis.compile()
+
+    def prior_changed(self) -> None:
+        """Compute the synthesis's constants from its weights anew; who fine-tunes the prior calls it.
+
+        The Gaussian fit stays: it belongs to the mapping.
+        """
+        self._folded = fold(self.synthesis)
 
     def _latent_map(self, kind: LatentMap, samples: int) -> nn.Module:
         if kind == "none":
@@ -240,9 +230,11 @@ class PULSE(Method):
                 search(lr, self.start(["one"], lr.device), self.generate, reduce, short)
 
         most = _MOST
+        # Outside a run nobody has attached a trainer, and no process shares the memory.
+        sharing = 1 if self._trainer is None else self.trainer.num_devices
         if lr.device.type == "cpu":
             most = max(1, min(most, _MOST_PIXELS_CPU // self.prior.resolution**2))
-        return fitting_batch(one, lr.device, most)
+        return fitting_batch(one, lr.device, most, sharing)
 
     def check_sizes(self, lr: tuple[int, int], hr: tuple[int, int]) -> None:
         """The prior must be at least as large as the HR images, and a multiple of both."""
@@ -254,7 +246,7 @@ class PULSE(Method):
                 f"PULSE is to make images of {self.hr_size} pixels, but the data have {hr[0]}; set "
                 f"method.hr_size={hr[0]}."
             )
-        self._check_lr(lr[0])
+        self._reduction(lr[0], self.device)
 
     def _check_prior(self, side: int) -> None:
         size, name = self.prior.resolution, self.prior.name
@@ -301,9 +293,3 @@ def _lower(one: Found, other: Found) -> Found:
         pick(other.best_lr_mse, one.best_lr_mse),
         pick(other.loss, one.loss),
     )
-
-
-def _check_choice(name: str, value: object, choices: Any) -> None:
-    if value not in get_args(choices):
-        known = ", ".join(get_args(choices))
-        raise ConfigError(f"PULSE: {name}={value} does not exist; choose {known}.")

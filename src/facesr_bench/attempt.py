@@ -2,24 +2,29 @@
 
 SR images are stored as they are made, so a killed evaluation has lost only its last batch. They may be
 kept only if the very same thing made them; a note in ``sr/`` says what that was. Every rank keeps a
-note of its own about its own share: ranks start at different times, and none may wait for another.
+note of its own about its own share, and a lock while it writes: ranks start at different times, and
+none may wait for another.
 """
 
 import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 
+from facesr_bench.errors import ConfigError
 from facesr_bench.images import write_atomically
 from facesr_bench.method import Method
 from facesr_bench.metrics.scores import PerImage
 from facesr_bench.protocol import TestSet, canonical_hash
-from facesr_bench.results import git_state, package_versions
+from facesr_bench.results import device_facts, package_versions
 from facesr_bench.store import SRStore
 
 _NOTES = ".made_by."
@@ -31,12 +36,15 @@ def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, 
 
     Args:
         settings: the run's resolved configuration.
-        method: with the weights it will use; all of them are hashed.
+        method: with the weights it will use; all of them are hashed, and the buffers that no
+            checkpoint holds; its own source files and the harness's as well.
         test_set: its inputs.
-        device: torch's device type.
+        device: torch's device type; which device that is here, and how many threads serve it, are
+            hashed too, since sums in another order differ.
     """
     weights = hashlib.sha256()
-    for name, value in sorted(method.state_dict().items()):
+    tensors = dict(method.named_parameters()) | dict(method.named_buffers())
+    for name, value in sorted(tensors.items()):
         weights.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
         weights.update(_bytes_of(value))
     return canonical_hash(
@@ -48,8 +56,8 @@ def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, 
             "seed": settings["seed"],
             "weights": weights.hexdigest(),
             "versions": package_versions(),
-            "commit": (git_state() or {}).get("commit"),
-            "device": device,
+            "sources": _hash_of_sources(type(method)),
+            "device": device_facts(device),
         }
     )
 
@@ -59,19 +67,48 @@ class Attempt:
 
     Args:
         store: the SR images.
-        keys: of this rank, in order.
+        keys: of the test set, in order; this rank makes every ``world_size``-th from ``rank`` on.
         rank: this process.
         world_size: number of processes.
     """
 
     def __init__(self, store: SRStore, keys: Sequence[str], rank: int, world_size: int) -> None:
-        self._store, self._keys = store, keys
+        self._store, self._all_keys = store, keys
+        self._of_others = [k for index, k in enumerate(keys) if index % world_size != rank]
         self._rank, self._world_size = rank, world_size
         self._note = store.root / f"{_NOTES}{rank}.json"
         self._findings = store.root / f"{_FINDINGS}{rank}.jsonl"
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold this rank's place; to be entered before anything else here changes the store.
+
+        A rank outlives the first one when only that is killed, and goes on writing. The lock goes
+        with its process, however that ends.
+
+        Raises:
+            ConfigError: a process of an earlier attempt still writes.
+        """
+        self._store.root.mkdir(parents=True, exist_ok=True)
+        gone = [p for p in _locks(self._store) if _rank_of(p) >= self._world_size]
+        with ExitStack() as held:
+            for path in (self._store.root / f"{_NOTES}{self._rank}.lock", *gone):
+                lock = FileLock(path)
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    raise ConfigError(
+                        f"Rank {_rank_of(path)} of an earlier attempt is still writing to "
+                        f"{self._store.root}. Wait until it has ended, or end it; or choose another "
+                        "output_dir."
+                    ) from None
+                held.callback(lock.release)
+            yield
+
     def take_over(self, made_by: str) -> int | None:
         """Keep the images of an earlier attempt if the same thing made them; delete them otherwise.
+
+        What other ranks make now is theirs: their images stay in either case.
 
         Args:
             made_by: the :func:`fingerprint` of this attempt.
@@ -82,19 +119,16 @@ class Attempt:
         if self._rank == 0:
             # Nobody would replace the notes of ranks that are no more; later they would be believed.
             for path in (*self._of_all(_NOTES), *self._of_all(_FINDINGS)):
-                if int(path.name.split(".")[-2]) >= self._world_size:
+                if _rank_of(path) >= self._world_size:
                     path.unlink(missing_ok=True)
-        try:
-            note = json.loads(self._note.read_bytes())
-            if note["made_by"] == self._identity(made_by):
-                return int(note["batch_size"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        batch_size = self._noted(made_by)
+        if batch_size is not None:
+            self._store.sweep(self._all_keys, written_now=self._of_others)
+            return batch_size
         # The note goes first: a kill in between must not leave a note beside somebody else's images.
         self._note.unlink(missing_ok=True)
         self._findings.unlink(missing_ok=True)
-        for key in self._keys:
-            self._store.path(key).unlink(missing_ok=True)
+        self._store.sweep(self._of_others, written_now=self._of_others)
         return None
 
     def begin(self, made_by: str, batch_size: int) -> None:
@@ -118,6 +152,14 @@ class Attempt:
                 file.write("\n" + json.dumps(row))
             file.flush()
             os.fsync(file.fileno())
+
+    def _noted(self, made_by: str) -> int | None:
+        """The batch size in this rank's note, if the note is whole and of the same thing."""
+        try:
+            note = json.loads(self._note.read_bytes())
+            return int(note["batch_size"]) if note["made_by"] == self._identity(made_by) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _identity(self, made_by: str) -> list[Any]:
         return [made_by, self._rank, self._world_size]
@@ -155,6 +197,37 @@ def drop_attempt(store: SRStore) -> None:
     for kind in (_NOTES, _FINDINGS):
         for path in store.root.glob(f"{kind}*.json*"):
             path.unlink(missing_ok=True)
+    for path in _locks(store):
+        # On Windows a rank that is done may not have let go of it yet.
+        with suppress(PermissionError):
+            path.unlink(missing_ok=True)
+
+
+def _locks(store: SRStore) -> list[Path]:
+    return sorted(store.root.glob(f"{_NOTES}*.lock"))
+
+
+def _rank_of(path: Path) -> int:
+    return int(path.name.split(".")[-2])
+
+
+def _hash_of_sources(kind: type[Method]) -> str:
+    """Of the code behind a method: its package, those of methods it derives from, and the harness.
+
+    A commit would not do: a checkout may be changed, and a wheel has none.
+    """
+    digest = hashlib.sha256()
+    for each in (k for k in kind.__mro__ if issubclass(k, Method)):  # the last is Method itself
+        file = getattr(sys.modules.get(each.__module__), "__file__", None)
+        if file is None:  # typed at a prompt
+            continue
+        top = Path(file)
+        while (top.parent / "__init__.py").is_file():
+            top = top.parent
+        for source in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
+            name = source.relative_to(top.parent).as_posix()
+            digest.update(f"{name}\0{hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:

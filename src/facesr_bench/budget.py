@@ -5,7 +5,7 @@ batches); papers count images, epochs or steps of their own. The harness owns on
 the global batch, and everything else (schedules, phases, logging, the end) is derived from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,13 +55,17 @@ class Budget:
             images: override of the total; phases shrink or grow in proportion.
         """
         rows = config.get("phases") or [{"name": "train", **config}]
+        if isinstance(rows, str) or not all(isinstance(row, Mapping) for row in rows):
+            raise ConfigError(
+                f"method.budget.phases is a list of {{name, images, batch_size, ...}}, not {rows!r}."
+            )
         known = {"name", "images", "batch_size"}
         try:
             phases = [
                 Phase(
                     str(row["name"]),
-                    int(row["images"]),
-                    int(row["batch_size"]),
+                    whole_number(row["images"], f"images of phase {row['name']!r}"),
+                    whole_number(row["batch_size"], f"batch_size of phase {row['name']!r}"),
                     {key: value for key, value in row.items() if key not in known},
                 )
                 for row in rows
@@ -102,6 +106,35 @@ class Budget:
         last = self.phases[-1]
         return last, position - (self.images - last.images)
 
+    def number_at(self, position: int) -> int:
+        """Which of the phases, counted from 1, image number ``position`` belongs to."""
+        phase = self.phase_at(position)[0]
+        return next(n for n, other in enumerate(self.phases, 1) if other is phase)
+
+    def steps(self) -> Iterator[tuple[Phase, int, int]]:
+        """Each phase, the position at which its first step starts, and how many steps it gets.
+
+        A step takes the whole batch of the phase it starts in, so it may reach into the next phase, or
+        past it: then that one gets none.
+        """
+        position = end = 0
+        for phase in self.phases:
+            end += phase.images
+            count = max(0, -(-(end - position) // phase.batch_size))
+            yield phase, position, count
+            position += count * phase.batch_size
+
     def finished(self, images_seen: int) -> bool:
         """Whether a run that has seen this many images is at its end."""
         return images_seen >= self.images
+
+
+def whole_number(value: Any, what: str) -> int:
+    """``value`` as int; 1e6, which YAML reads as a float, is one, 2.5 and true are not.
+
+    Raises:
+        ConfigError: it is no whole number; ``what`` names it.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    raise ConfigError(f"method.budget: {what} must be a whole number, but is {value!r}.")

@@ -36,20 +36,26 @@ class ImageCounter(pl.Callback):
 class LossLog(pl.Callback):
     """Writes losses against images seen, and keeps the progress bar moving.
 
-    Losses are read from the device only every ``every`` images (one transfer for all of them), so
-    logging costs no synchronisation in between. A loss that is not finite ends the run.
+    Losses are read from the device only every ``every`` images and at the end of each phase (one
+    transfer for all of them), so logging costs no synchronisation in between. Where there are several
+    phases, ``phase`` is the number, from 1, of the one that the step belonged to; ``run.log`` names
+    them. A loss that is not finite ends the run.
     """
 
     def __init__(self, budget: Budget, every: int) -> None:
         self._budget, self._every = budget, max(1, every)
         self._next = 0
+        self._step_started_at = 0
         self._bar: Any = None
         self._started = (0.0, 0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         seen = pl_module.images_seen
-        self._next = seen
+        self._next = self._step_started_at = seen
         self._started = (time.perf_counter(), seen)
+        if len(self._budget.phases) > 1:
+            names = [f"{n} {phase.name}" for n, phase in enumerate(self._budget.phases, 1)]
+            log.info("Phases: %s.", ", ".join(names))
         if trainer.is_global_zero:
             self._bar = tqdm(
                 total=self._budget.images,
@@ -67,7 +73,10 @@ class LossLog(pl.Callback):
         last = self._budget.finished(seen)
         if self._bar is not None:
             self._bar.update(min(seen, self._budget.images) - self._bar.n)
-        if seen < self._next and not last:
+        number = self._budget.number_at(self._step_started_at)
+        self._step_started_at = seen
+        phase_ends = last or self._budget.number_at(seen) != number
+        if seen < self._next and not phase_ends:
             return
         self._next = seen - seen % self._every + self._every
         if not pl_module.losses:
@@ -84,13 +93,15 @@ class LossLog(pl.Callback):
             )
         seconds = time.perf_counter() - self._started[0]
         speed = (seen - self._started[1]) / max(seconds, 1e-9)
-        phase = self._budget.phase_at(max(0, seen - 1))[0]
         if self._bar is not None:
-            self._bar.set_description(phase.name, refresh=False)
+            self._bar.set_description(self._budget.phases[number - 1].name, refresh=False)
             shown = sorted(losses.items(), key=lambda item: not item[0].startswith("pix"))[:3]
             self._bar.set_postfix({k: f"{v:.3f}" for k, v in shown}, refresh=False)
+        row = {**losses, "images_per_second": speed}
+        if len(self._budget.phases) > 1:
+            row["phase"] = number
         for logger in trainer.loggers:
-            logger.log_metrics({**losses, "images_per_second": speed}, step=seen)
+            logger.log_metrics(row, step=seen)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._close()

@@ -33,7 +33,7 @@ class Cost:
         seconds_per_image: at batch 1.
         seconds_per_image_batch: at the run's batch, divided by it.
         batch: the run's batch.
-        peak_memory_bytes: of one call at the run's batch.
+        peak_memory_bytes: of one call at the run's batch, not the first of this process.
         peak_memory_kind: "cuda allocator" (the allocator's peak, weights included), "rss growth"
             (CPU: how far resident memory grew beyond what the process held before the call), or
             "rss growth, not reset" (the system keeps only the lifetime's peak: a lower bound).
@@ -69,11 +69,12 @@ def measure_cost(method: "Method", lr: Tensor, seconds: float = 10.0) -> Cost:
     method.eval()
     try:
         with _same_random_state(lr.device), torch.no_grad():
-            # Memory first: later calls reuse what the first one took from the system.
+            # The call that counts serves as warm-up: what a process sets up once is no image's memory.
+            flops = count_flops(lambda: method.super_resolve(one))
+            # Memory before time: repeats reuse what this call takes from the system.
             started = time.perf_counter()
             peak, kind = peak_memory(lambda: method.super_resolve(lr), lr.device)
             whole = time.perf_counter() - started
-            flops = count_flops(lambda: method.super_resolve(one))
             single = time_call(lambda: method.super_resolve(one), lr.device, seconds)
             if len(lr) == 1:
                 whole = single

@@ -19,6 +19,10 @@ STEP = "step"
 """The column that counts images seen."""
 
 
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else repr(float(value))
+
+
 class LossTable(Logger):
     """A Lightning logger that appends to a CSV file.
 
@@ -52,7 +56,7 @@ class LossTable(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write one row."""
-        row = {STEP: str(step), **{name: repr(float(value)) for name, value in metrics.items()}}
+        row = {STEP: str(step), **{name: _text(value) for name, value in metrics.items()}}
         if not self._opened:
             self._opened = True
             self._rewrite([r for r in self._read() if int(r[STEP]) < int(step or 0)])

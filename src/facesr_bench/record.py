@@ -9,6 +9,7 @@ from facesr_bench.cost import Cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.method import Method
 from facesr_bench.metrics.scores import PerImage, Scores
+from facesr_bench.priors import LoadedPrior
 from facesr_bench.results import SCHEMA, device_facts, git_state, package_versions
 from facesr_bench.starting_weights import StartingWeights
 from facesr_bench.training import Fitted
@@ -58,6 +59,7 @@ def make_record(
         "config": dict(settings),
         "weights": [*outcome.weights.files, *method.weight_files],
         "trained_on": method.provenance(),
+        "prior": _prior(method),
         "budget": _budget(settings, outcome),
         "origin": outcome.weights.origin,
         "loss_networks": list(method.loss_networks),
@@ -69,13 +71,22 @@ def make_record(
     }
 
 
+def _prior(method: Method) -> dict[str, Any] | None:
+    """The generator a method stands on, if it holds one as ``prior``."""
+    prior = getattr(method, "prior", None)
+    return prior.facts() if isinstance(prior, LoadedPrior) else None
+
+
 def _budget(settings: Mapping[str, Any], outcome: Outcome) -> dict[str, Any] | None:
     """Images trained on beside the method's own budget at this scale: what tables mark by."""
     declared = settings["method"].get("budget")
     if not outcome.method.trainable or declared is None:
         return None
+    fitted = outcome.fitted
+    # Nobody has kept what the attempts before a resumed one took: no number rather than a part of it.
+    whole = fitted is not None and outcome.weights.resume_from is None
     return {
         "images": outcome.method.images_seen,
         "declared": outcome.method.make_budget(declared).images,
-        "fit_seconds": None if outcome.fitted is None else round(outcome.fitted.seconds, 3),
+        "fit_seconds": round(fitted.seconds, 3) if fitted is not None and whole else None,
     }

@@ -121,7 +121,8 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         weights = StartingWeights("trained here", weights.files, weights.resume_from)
         if fitted.interrupted:
             raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
-        log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
+        if fitted.seconds:
+            log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
     if settings["stage"] != "fit" and method.restores:
         _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
 
@@ -165,7 +166,7 @@ def _test(
     fitted: Fitted | None,
     began: tuple[str, float],
 ) -> None:
-    """Super-resolve, score, draw, measure the cost, and write the record last of all files."""
+    """Super-resolve, score, draw, measure the cost, and write the record last."""
     test_set, store = data.test_set, SRStore(output_dir / "sr")
     made = super_resolve_test_set(method, data, store, settings)
     trainer, findings = made.trainer, read_findings(store, test_set.keys)

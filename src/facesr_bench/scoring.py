@@ -80,25 +80,30 @@ def super_resolve_test_set(
     trainer = build_trainer(settings["trainer"], method, [], [], "test")
     rank, world_size = trainer.global_rank, trainer.world_size
     device = trainer.strategy.root_device
-    keys = [data.test_set.keys[p] for p in range(rank, len(data.test_set), world_size)]
-    attempt = Attempt(store, keys, rank, world_size)
+    share = len(range(rank, len(data.test_set), world_size))
+    attempt = Attempt(store, data.test_set.keys, rank, world_size)
     made_by = fingerprint(settings, method, data.test_set, device.type)
-    batch_size = attempt.take_over(made_by)
-    if batch_size is None:
-        batch_size = _batch_size(method.to(device), data, len(keys))
-        attempt.begin(made_by, batch_size)
-    batches = data.test_batches(rank, world_size, batch_size)
-    waiting = [b for b in batches if not all(attempt.is_made(data.test_set.keys[p]) for p in b)]
-    made = len(keys) - sum(map(len, waiting))
-    if made:
-        log.info("%d of %d SR images are there from an earlier attempt.", made, len(keys))
-    trainer.callbacks.append(_StoreWriter(store, data.test_set, attempt, made))  # type: ignore[attr-defined]
-    # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
-    method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
-    method.allow_zero_length_dataloader_with_multiple_devices = True  # a rank may be done already
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Total length of `DataLoader`.*is zero.*")
-        trainer.test(method, dataloaders=data.test_loader(waiting), verbose=False)
+    # As trainer.test will: who chooses a batch may ask how many processes share the memory.
+    method.trainer = trainer
+    with attempt.writing():
+        batch_size = attempt.take_over(made_by)
+        if batch_size is None:
+            batch_size = _batch_size(method.to(device), data, share)
+            attempt.begin(made_by, batch_size)
+        batches = data.test_batches(rank, world_size, batch_size)
+        waiting = [b for b in batches if not all(attempt.is_made(data.test_set.keys[p]) for p in b)]
+        made = share - sum(map(len, waiting))
+        if made:
+            log.info("%d of %d SR images are there from an earlier attempt.", made, share)
+        log.info("Images restored at once: %d.", batch_size)
+        trainer.callbacks.append(_StoreWriter(store, data.test_set, attempt, made))  # type: ignore[attr-defined]
+        # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
+        method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
+        # A rank may be done already.
+        method.allow_zero_length_dataloader_with_multiple_devices = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*Total length of `DataLoader`.*is zero.*")
+            trainer.test(method, dataloaders=data.test_loader(waiting), verbose=False)
     trainer.strategy.barrier()
     return SuperResolved(trainer, batch_size)
 

@@ -4,8 +4,9 @@ Metrics read exactly these values, so a finished run can be scored again without
 metric that crashes never costs the images.
 """
 
+import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image, encode_png, hash_images, read_rgb, write_atomically
 
 _SAFE = "/-_.~ ()+,=@"
+
+_TEMPORARY = re.compile(r"\.(?P<target>.*\.png|.{80})\.[a-z0-9_]{8}")
+"""What :func:`write_atomically` calls a file until it is whole; long names are cut at 80 characters."""
 
 
 class SRStore:
@@ -62,6 +66,24 @@ class SRStore:
     def size_bytes(self, keys: Sequence[str]) -> int:
         """Bytes on disk of the images of these keys."""
         return sum(self.path(key).stat().st_size for key in keys)
+
+    def sweep(self, keep: Iterable[str], written_now: Iterable[str]) -> None:
+        """Delete images of other keys than these, and what killed writers left half-done.
+
+        Args:
+            keep: keys whose images stay.
+            written_now: keys other processes may be writing: their temporary files stay.
+        """
+        images = {self.path(key) for key in keep}
+        busy = {(path.parent, path.name[:80]) for path in map(self.path, written_now)}
+        for path in self.root.rglob("*"):
+            temporary = _TEMPORARY.fullmatch(path.name)
+            if temporary is not None:
+                stale = (path.parent, temporary["target"]) not in busy
+            else:
+                stale = path.suffix == ".png" and path not in images
+            if stale and path.is_file():
+                path.unlink(missing_ok=True)
 
     def drop(self, keys: Sequence[str]) -> None:
         """Delete the images of these keys (``keep_sr=false``)."""

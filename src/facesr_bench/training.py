@@ -9,6 +9,7 @@ from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.strategies import DDPStrategy
 
 from facesr_bench.budget import Budget
@@ -45,7 +46,8 @@ def build_trainer(
 
     The harness fills in what must not be left to habit: under DDP a method with manual optimisation
     leaves parameters without a gradient in each of its backward passes, so unused parameters are
-    looked for; SR images are made in float32 whatever the training precision was.
+    looked for; SR images are made in float32 whatever the training precision was. float32 is IEEE's,
+    not TF32: the switches are PyTorch's, so they hold for the process.
     """
     options = dict(config)
     strategy: Any = options.pop("strategy", "auto")
@@ -55,6 +57,11 @@ def build_trainer(
         precision = "bf16-mixed" if accelerated and method.bf16_safe else "32-true"
     if stage == "test":
         precision = "32-true"
+    if str(precision) in {"32", "32-true"}:
+        # On GPUs PyTorch rounds the inputs of float32 convolutions to TF32, 10 bits of mantissa, unless
+        # told otherwise. A record that says float32 means it; who wants speed takes bf16-mixed.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
     if strategy == "ddp":
         training = stage == "fit"
         strategy = DDPStrategy(
@@ -90,8 +97,6 @@ def _take_if_finished(method: Method, budget: Budget, checkpoint: Path) -> bool:
 
 
 def _has_gpu(options: Mapping[str, Any]) -> bool:
-    import torch
-
     return options.get("accelerator", "auto") == "auto" and torch.cuda.is_available()
 
 
@@ -136,7 +141,10 @@ def fit(
     if hint is not None:
         callbacks.append(SpeedNotice(budget, hint))
     trainer = build_trainer(trainer_config, method, loggers, callbacks, "fit")
-    provenance = {"data": data.name, "version": data.version, "seed": seed}
+    provenance: dict[str, Any] = {"data": data.name, "version": data.version, "seed": seed}
+    sources = data.source.provenance()
+    if sources:  # what was changed on the command line, too
+        provenance["sources"] = sources
     method.bind(
         TrainingContext(
             seed, budget, train_images, provenance, trainer.global_rank, trainer.world_size

@@ -1,6 +1,9 @@
 """A killed evaluation goes on at its next batch, and only where the very same thing made the images."""
 
+import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from facesr_bench import attempt as attempt_module
 from facesr_bench.attempt import Attempt, drop_attempt, fingerprint, read_findings, summary
 from facesr_bench.data import FaceData, FaceDataset, Role, Sample
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.degradations.resizing import Downscale
+from facesr_bench.errors import ConfigError
 from facesr_bench.method import Method
 from facesr_bench.scoring import super_resolve_test_set
 from facesr_bench.store import SRStore
@@ -51,6 +57,7 @@ class Toy(Method):
     def __init__(self, batch: int = 2, dies_at: int | None = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
+        self.register_buffer("constant", torch.ones(1), persistent=False)
         self.batch, self.dies_at, self.seen, self.asked = batch, dies_at, [], 0
 
     def super_resolve(self, lr: Tensor) -> Tensor:
@@ -132,11 +139,57 @@ def test_the_fingerprint_covers_inputs_and_versions(monkeypatch: pytest.MonkeyPa
     test_set = data().test_set
     one = fingerprint(SETTINGS, Toy(), test_set, "cpu")
     assert one == fingerprint(SETTINGS, Toy(), data().test_set, "cpu")
-    assert one != fingerprint(SETTINGS, Toy(), test_set, "cuda")
     second = FaceSRDataModule("faces", 2, Source(), Downscale(4), hr_size=8)
     assert one != fingerprint(SETTINGS, Toy(), second.test_set, "cpu")
-    monkeypatch.setattr("facesr_bench.attempt.package_versions", lambda: {"torch": "0"})
-    assert one != fingerprint(SETTINGS, Toy(), test_set, "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(attempt_module, "package_versions", lambda: {"torch": "0"})
+        assert one != fingerprint(SETTINGS, Toy(), test_set, "cpu")
+    here = attempt_module.device_facts("cpu")
+    for fact, value in (("name", "another CPU"), ("threads", 999)):
+        facts = {**here, fact: value}
+        monkeypatch.setattr(attempt_module, "device_facts", lambda kind, facts=facts: facts)
+        assert one != fingerprint(SETTINGS, Toy(), test_set, "cpu")
+
+
+def test_the_fingerprint_covers_buffers_no_checkpoint_holds() -> None:
+    one, changed = Toy(), Toy()
+    changed.constant += 1e-6  # type: ignore[operator]
+    assert one.state_dict().keys() == changed.state_dict().keys() == {"weight"}
+    test_set = data().test_set
+    assert fingerprint(SETTINGS, one, test_set, "cpu") != fingerprint(
+        SETTINGS, changed, test_set, "cpu"
+    )
+
+
+@pytest.mark.parametrize("changed", ["plugged_{}/inner/net.py", "base_{}.py", "core/deep/part.py"])
+def test_the_fingerprint_covers_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """A method's package, the module of the method it derives from, and the harness (a copy here)."""
+    name = f"{abs(hash(changed))}"  # modules of the same name would be one
+    files = {
+        f"base_{name}.py": f"from {__name__} import Toy\nclass Base(Toy): ...\n",
+        f"plugged_{name}/__init__.py": "from .inner.net import Net\n",
+        f"plugged_{name}/inner/__init__.py": "",
+        f"plugged_{name}/inner/net.py": f"from base_{name} import Base\nclass Net(Base): ...\n",
+        "core/__init__.py": "",
+        "core/method.py": "",
+        "core/deep/part.py": "",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = importlib.import_module(f"plugged_{name}").Net
+    monkeypatch.setattr(
+        sys.modules[Method.__module__], "__file__", str(tmp_path / "core/method.py")
+    )
+    test_set = data().test_set
+    one = fingerprint(SETTINGS, kind(), test_set, "cpu")
+    assert one == fingerprint(SETTINGS, kind(), test_set, "cpu")
+    with (tmp_path / changed.format(name)).open("a") as file:
+        file.write("# another line\n")
+    assert one != fingerprint(SETTINGS, kind(), test_set, "cpu")
 
 
 def test_ranks_that_came_and_went_are_not_believed(tmp_path: Path) -> None:
@@ -145,7 +198,7 @@ def test_ranks_that_came_and_went_are_not_believed(tmp_path: Path) -> None:
     images = np.zeros((1, 4, 4, 3), np.uint8)
 
     def begin(settings: str, rank: int, world: int) -> bool:
-        attempt = Attempt(store, KEYS[rank::world], rank, world)
+        attempt = Attempt(store, KEYS, rank, world)
         taken = attempt.take_over(settings) is not None
         if not taken:
             attempt.begin(settings, 1)
@@ -175,3 +228,93 @@ def test_half_a_line_of_findings_spoils_no_other(tmp_path: Path) -> None:
     json.dumps(summary(found), allow_nan=False)
     drop_attempt(store)
     assert not list(tmp_path.iterdir())
+
+
+HOLD = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_rank_that_outlived_its_run_is_waited_for(tmp_path: Path) -> None:
+    """Only rank 0 was killed: rank 1 writes on, and a new attempt must not start beside it."""
+    make(tmp_path, Toy(dies_at=4))
+    before = sorted(tmp_path.iterdir())
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / ".made_by.1.lock")], stdout=subprocess.PIPE
+    )
+    try:
+        assert orphan.stdout is not None and orphan.stdout.readline() == b"held\n"
+        with pytest.raises(ConfigError, match="Rank 1 of an earlier attempt is still writing"):
+            make(tmp_path, Toy(), other(seed=2))
+        second = Attempt(SRStore(tmp_path), KEYS, 1, 2)
+        with pytest.raises(ConfigError, match="Rank 1"), second.writing():
+            pass
+        with Attempt(SRStore(tmp_path), KEYS, 0, 2).writing():  # beside a rank 1 of its own
+            pass
+        assert set(before) <= set(tmp_path.iterdir())
+    finally:
+        orphan.kill()
+        orphan.communicate()
+    assert make(tmp_path, Toy())[0] == KEYS[4:]
+
+
+def test_a_rank_holds_its_place_for_as_long_as_it_writes(tmp_path: Path) -> None:
+    held: list[bool] = []
+
+    class Watched(Toy):
+        def restore(self, lr: Tensor, keys: Sequence[str]) -> Tensor:
+            lock = FileLock(tmp_path / ".made_by.0.lock")
+            try:
+                lock.acquire(timeout=0)
+                held.append(False)
+                lock.release()
+            except Timeout:
+                held.append(True)
+            return super().restore(lr, keys)
+
+    make(tmp_path, Watched())
+    assert held == [True] * 4
+    with FileLock(tmp_path / ".made_by.0.lock").acquire(timeout=0):
+        pass
+
+
+def test_nothing_of_another_test_set_stays(tmp_path: Path) -> None:
+    """Images and half-written files of keys that are no more; those of other ranks are theirs."""
+    store = SRStore(tmp_path)
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    long = "x" * 120
+    keys = [*KEYS, long]
+    for key in (*keys, "gone.png", "folder/gone.png"):
+        store.write([key], image)
+    temporary = {
+        key: tmp_path / f".{store.path(key).name[:80]}.abcd_123" for key in (*keys, "gone")
+    }
+    for path in temporary.values():
+        path.write_bytes(b"half")
+    attempt = Attempt(store, keys, 1, 2)
+    with attempt.writing():
+        assert attempt.take_over("new") is None
+        attempt.begin("new", 1)
+    left = {path for path in tmp_path.rglob("*") if path.is_file() and path.suffix == ".png"}
+    assert left == {store.path(key) for key in keys[0::2]}
+    assert [key for key, path in temporary.items() if path.exists()] == keys[0::2]
+
+    store.write(keys[1:2], image)
+    temporary[keys[1]].write_bytes(b"half")
+    with attempt.writing():
+        assert attempt.take_over("new") == 1
+    assert attempt.is_made(keys[1]) and attempt.is_made(keys[0])
+    assert not temporary[keys[1]].exists() and temporary[keys[0]].exists()
+
+
+def test_who_chooses_a_batch_can_ask_how_many_processes_share_the_memory(tmp_path: Path) -> None:
+    class Asking(Toy):
+        def test_batch_size(self, lr: Tensor, default: int) -> int:
+            return int(self.trainer.num_devices) + 1
+
+    assert make(tmp_path, Asking())[1] == 2

@@ -1,5 +1,6 @@
 """The fit loop with a toy method: counting, stopping, resuming, and losses that break."""
 
+import csv
 import math
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 
 from facesr_bench.budget import Budget
@@ -16,7 +18,7 @@ from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import TrainingError, WeightsError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Batch, Method
-from facesr_bench.training import Fitted, fit
+from facesr_bench.training import Fitted, build_trainer, fit
 
 TRAINER = {"accelerator": "cpu", "devices": 1}
 
@@ -64,12 +66,28 @@ class Toy(Method):
         return torch.optim.Adam(self.parameters(), lr=0.01)
 
 
-def run(method: Method, folder: Path, budget: dict[str, Any], resume: Path | None = None) -> Fitted:
+def run(
+    method: Method,
+    folder: Path,
+    budget: dict[str, Any],
+    resume: Path | None = None,
+    *,
+    log_every: int = 1,
+    loggers: tuple[CSVLogger, ...] = (),
+) -> Fitted:
     data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     return fit(
-        method, data, Budget.from_config(budget), TRAINER, [], folder, 7, Interrupts(), resume, 1, None,
-        None,
+        method, data, Budget.from_config(budget), TRAINER, [*loggers], folder, 7, Interrupts(), resume,
+        log_every, None, None,
     )  # fmt: skip
+
+
+def logged(folder: Path, budget: dict[str, Any], log_every: int) -> list[dict[str, str]]:
+    """The rows of losses/metrics.csv as a run writes them."""
+    logger = CSVLogger(folder, name=None, version="losses", flush_logs_every_n_steps=1)
+    run(toy(), folder, budget, log_every=log_every, loggers=(logger,))
+    with (folder / "losses" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def toy() -> Toy:
@@ -114,6 +132,52 @@ def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -
     assert first.batches + second.batches == whole.batches
     for name, value in whole.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_the_log_has_the_end_of_every_phase_under_its_own_number(tmp_path: Path) -> None:
+    """Whatever the grid; "b" is too short for it, and "a" ends inside a batch."""
+    rows = logged(
+        tmp_path,
+        {
+            "phases": [
+                {"name": "a", "images": 10, "batch_size": 4},
+                {"name": "b", "images": 8, "batch_size": 6},
+                {"name": "c", "images": 22, "batch_size": 4},
+            ]
+        },
+        log_every=30,
+    )
+    assert [(row["step"], row["phase"]) for row in rows] == [
+        ("4", "1"), ("12", "1"), ("18", "2"), ("30", "3"), ("42", "3"),
+    ]  # fmt: skip
+    assert all(float(row["pix"]) > 0 for row in rows)
+
+
+def test_the_log_of_one_phase_has_no_number(tmp_path: Path) -> None:
+    rows = logged(tmp_path, {"images": 20, "batch_size": 4}, log_every=8)
+    assert [row["step"] for row in rows] == ["4", "8", "16", "20"]
+    assert "phase" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("precision", "stage", "exact"),
+    [
+        ("32-true", "fit", True), ("auto", "fit", True), (32, "fit", True),
+        ("bf16-mixed", "fit", False), ("bf16-mixed", "test", True),
+    ],
+)  # fmt: skip
+def test_float32_is_not_tf32(
+    precision: str | int, stage: str, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch rounds convolutions on a GPU by default, which no record would show."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        build_trainer({**TRAINER, "precision": precision}, toy(), [], [], stage)
+        assert torch.backends.cudnn.allow_tf32 is not exact
+        assert torch.get_float32_matmul_precision() == ("highest" if exact else "high")
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_a_finished_checkpoint_is_taken_as_it_is(tmp_path: Path) -> None:

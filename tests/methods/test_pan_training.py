@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.callbacks import ImageCounter
-from facesr_bench.errors import ConfigError
+from facesr_bench.checkpoints import load_weights
+from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import TrainingContext
 from facesr_bench.methods.pan import PAN
 from facesr_bench.methods.pan.fade import Stage, down2, up2
@@ -386,8 +387,8 @@ def test_what_is_logged() -> None:
             measured.append((m.images_seen, m.losses["lr_psnr"].item()))
 
     fit(method, look=look)
-    # the first step, the ends of the five phases, and each twenty images
-    assert [seen for seen, _ in measured] == [8, 20, 24, 32, 40, 48, 56]
+    # the first and last steps of the five phases (12, 28, ... and 8, 24, ...), and each twenty images
+    assert [seen for seen, _ in measured] == [8, 12, 20, 24, 28, 32, 36, 40, 48, 52, 56]
 
 
 def test_a_pooled_network_makes_the_smaller_image_and_is_not_trained() -> None:
@@ -412,4 +413,116 @@ def test_the_average_alone_is_a_whole_weight_file() -> None:
         assert torch.equal(p, exported[f"G_ema.{name}"])
     distance = build(objective="l1")
     assert distance.D is None
-    distance.load_state_dict(distance.adapt_state_dict(method.state_dict()), strict=True)
+    load_weights(distance, exported, "exported")
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("l1", "gan"), ("gan", "l2")])
+def test_weights_of_another_objective_do_not_fit(theirs: str, ours: str) -> None:
+    """Not even from a file that says nothing of its objective."""
+    state = build(objective=theirs).state_dict()
+    with pytest.raises(WeightsError, match=r"do not fit PAN: \d+ (missing|unknown) \(first 'D\."):
+        load_weights(build(objective=ours), {"state_dict": state}, "file")
+
+
+def saved(method: PAN, file: Path, stop_at: int | None = None) -> dict[str, Any]:
+    fit(method, stop_at).save_checkpoint(file)
+    content: dict[str, Any] = torch.load(file, weights_only=True)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ({"objective": "l1"}, {"objective": "l2"}, "objective=l1, but .* objective=l2"),
+        ({"objective": "l1"}, {}, "objective=l1, but .* objective=gan"),
+        ({"pixelnorm": True}, {}, "pixelnorm=True, but"),
+        ({"skip_resolutions": [8]}, {}, r"skip_resolutions=\[8\], but .*\[8, 16\]"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_another_variant_is_refused(
+    theirs: dict[str, Any], ours: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """To measure (load_weights) and to resume (Lightning); its own variant takes it."""
+    file = tmp_path / "other.ckpt"
+    content = saved(build(**theirs), file, 8)
+    with pytest.raises(WeightsError, match=f"trained with {said}"):
+        load_weights(build(**ours), content, "other.ckpt")
+    with pytest.raises(WeightsError, match=f"trained with {said}"):
+        fit(build(**ours), resume_from=file)
+    load_weights(build(**theirs), content, "other.ckpt")
+
+
+def test_a_non_progressive_checkpoint_is_no_pan() -> None:
+    """All its weights fit; only what the checkpoint says of itself tells."""
+    one = build(budget=one_stage(32, False), progressive=False)
+    content: dict[str, Any] = {"state_dict": one.state_dict()}
+    one.on_save_checkpoint(content)
+    with pytest.raises(WeightsError, match="progressive=False"):
+        load_weights(build(), content, "one.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("other", "stop_at"),
+    [
+        ({"fade": 32, "stable": 16}, None),  # all twice as long, as images= would make them
+        ({"fade": 24}, 12),  # the fade that it stands in: alpha would jump
+        ({"batch_per_gpu": {8: 8, 16: 8}}, 28),
+        ({"lr": {8: 2e-3}}, 12),
+        ({"stable": 4}, 12),  # a batch of 8 reaches four images into the fade
+    ],
+    ids=str,
+)
+def test_a_run_resumes_by_its_own_phases_only(
+    other: dict[str, Any], stop_at: int | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "stopped.ckpt"
+    saved(build(), file, stop_at)
+    budget = PAN(**NARROW).make_budget(RECIPE | other)
+    said = r"of other phases: its run had .* images= were 56\).*init= instead of ckpt="
+    with pytest.raises(ConfigError, match=said):
+        fit(build(budget=budget), resume_from=file)
+
+
+@pytest.mark.parametrize("stop_at", [52, None])
+def test_the_last_phase_may_be_made_longer(stop_at: int | None, tmp_path: Path) -> None:
+    file = tmp_path / "stopped.ckpt"
+    saved(build(), file, stop_at)
+    *others, last = build().context.budget.phases
+    longer = build(budget=Budget([*others, Phase(last.name, 16, last.batch_size, last.facts)]))
+    sides: list[int] = []
+    fit(longer, look=lambda m: sides.append(m.G.sides[-1]), resume_from=file)
+    assert longer.images_seen == 64
+    assert len(sides) == (64 - (stop_at or 56)) // 4
+
+
+def test_previews_show_lr_beside_the_average_at_its_stage() -> None:
+    method = build()
+    sheets: list[Tensor] = []
+    lr: list[Tensor] = []
+
+    def look(m: PAN) -> None:
+        lr.append(m._shown.clone() if m._shown is not None else torch.empty(0))
+        with torch.no_grad():
+            image = m.preview()
+        assert image is not None
+        sheets.append(image)
+
+    assert method.preview() is None
+    fit(method, look=look)
+    assert all(torch.equal(first, lr[0]) for first in lr)
+    for sheet in sheets:
+        assert sheet.shape == (4, 3, 32, 64)
+        assert sheet.min() >= 0 and sheet.max() <= 1
+    last = sheets[-1]
+    shown = nn.functional.interpolate(lr[0], (32, 32), mode="nearest")
+    torch.testing.assert_close(last[..., :32], shown)
+    with torch.no_grad():
+        torch.testing.assert_close(last[..., 32:], method.super_resolve(lr[0]))
+    # after 12 images, a quarter of the way from 8 px to 16 px
+    torch.testing.assert_close(
+        sheets[1][..., :32],
+        nn.functional.interpolate(
+            0.25 * lr[0] + 0.75 * up2(down2(lr[0])), (32, 32), mode="nearest"
+        ),
+    )

@@ -6,7 +6,7 @@ at every stage; networks are filled from their parameters' names, so equal netwo
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -109,8 +109,14 @@ class Trial:
     """Losses of the first step of each phase, all from the same weights."""
 
 
-def try_out(arguments: Mapping[str, Any]) -> Trial:
-    """One training step of every phase through Lightning, each from the filled weights."""
+def try_out(
+    arguments: Mapping[str, Any],
+    look: Callable[[PAN, Mapping[str, torch.Tensor]], None] | None = None,
+) -> Trial:
+    """One training step of every phase through Lightning, each from the filled weights.
+
+    ``look`` is shown the method after each step, and the weights before it.
+    """
     method = PAN(**{**NARROW, **arguments})
     budget = method.make_budget(RECIPE)
     method.bind(TrainingContext(seed=0, budget=budget, train_images=4))
@@ -124,6 +130,8 @@ def try_out(arguments: Mapping[str, Any]) -> Trial:
             first.setdefault(name, {k: v.item() for k, v in method.losses.items()})
             changed = [n for n, v in method.state_dict().items() if not torch.equal(v, start[n])]
             assert changed
+            if look is not None:
+                look(method, start)
             method.load_state_dict(start)
             super().on_train_batch_end(trainer, pl_module, *args)
 
@@ -182,7 +190,22 @@ def test_iterations_multiply_images_by_the_batch() -> None:
 
 
 def test_the_average_may_be_switched_off() -> None:
-    own = try_out({"ema_half_life": 0})
+    """Then G_ema is G as it was before its step, though it was filled with other weights."""
+    looks: list[bool] = []
+
+    def look(method: PAN, start: Mapping[str, torch.Tensor]) -> None:
+        looks.append(
+            all(
+                torch.equal(value, start[f"G.{name}"])
+                for name, value in method.G_ema.state_dict().items()
+            )
+        )
+
+    own = try_out({"ema_half_life": 0}, look)
+    assert looks and all(looks)
+    looks.clear()
+    try_out({"ema_half_life": 4}, look)
+    assert not any(looks)
     assert own.first == default().first
 
 
@@ -202,6 +225,22 @@ def test_the_average_may_be_switched_off() -> None:
         {"skip_resolutions": "none"},
         {"skip_resolutions": [32]},
         {"skip_resolutions": [8, 12]},
+        {"skip_resolutions": 8},
+        {"skip_resolutions": None},
+        {"skip_resolutions": [8, "abc"]},
+        {"gamma": -5},
+        {"gamma": "much"},
+        {"beta2": 1.5},
+        {"beta2": 1},
+        {"beta2": float("nan")},
+        {"ema_half_life": -1},
+        {"ema_half_life": None},
+        {"consistency_every": 0},
+        {"consistency_every": 2.5},
+        {"noise_seed": "x"},
+        {"channel_max": 0},
+        {"hr_size": 64.0},
+        {"pool": None},
     ],
     ids=str,
 )

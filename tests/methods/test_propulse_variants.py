@@ -117,7 +117,6 @@ def default() -> tuple[int, dict[str, float]]:
         ({"heads": "stage"}, EVERYTHING, False),
         ({"heads": "code"}, EVERYTHING, False),
     ],
-    ids=str,
 )
 def test_a_switch_changes_what_it_should(
     arguments: dict[str, Any],

@@ -61,3 +61,5 @@ def test_a_killed_evaluation_goes_on_with_the_next_batch(cli: Cli, tmp_path: Pat
         assert one[key] == two[key]
     assert two["weights"][0]["role"] == "prior"
     assert two["cost"]["batch"] == 2
+    assert two["prior"]["family"] == "stylegan2" and two["prior"]["resolution"] == 64
+    assert "Images restored at once: 2." in said

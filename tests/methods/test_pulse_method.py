@@ -1,12 +1,15 @@
 """PULSE in the suite: sizes, its Gaussian fit, folded weights, cost, memory, refusals."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from facesr_bench import cost
 from facesr_bench.cost import count_parameters, measure_cost
 from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.methods.pulse import PULSE, gaussian_fit, memory, module
@@ -99,6 +102,30 @@ def test_folded_constants_change_no_image() -> None:
     assert method.synthesis.state_dict().keys() == fresh.network.synthesis.state_dict().keys()
 
 
+def test_a_fine_tuned_prior_learns_and_its_constants_follow() -> None:
+    """Gradients reach the prior's own weights; afterwards, and after a load, images are of these."""
+    method, fresh = pulse(), stylegan2_prior()
+    affine = [p for n, p in method.synthesis.named_parameters() if ".affine." in n]
+    codes = torch.randn(1, 8, 16, generator=torch.Generator().manual_seed(0))
+    then = {name: value.clone() for name, value in method.state_dict().items()}
+    before = method.synthesis(codes, "const")
+    for parameter in affine:
+        parameter.requires_grad_(True)
+    method.synthesis(codes, "const").square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in affine)
+    for parameter in affine:
+        parameter.requires_grad_(False)
+        parameter.data.add_(0.1)
+    assert torch.equal(method.synthesis(codes, "const"), before)  # nobody has told yet
+    method.prior_changed()
+    fresh.network.synthesis.load_state_dict(method.synthesis.state_dict())
+    after = method.synthesis(codes, "const")
+    torch.testing.assert_close(after, fresh.network.synthesis(codes, "const"), rtol=1e-4, atol=1e-5)
+    assert (after - before).abs().max() > 1e-2
+    method.load_state_dict(then)
+    assert torch.equal(method.synthesis(codes, "const"), before)
+
+
 # -- what the harness asks ------------------------------------------------------------------------
 
 
@@ -110,15 +137,15 @@ def test_cost_counts_every_forward_and_every_backward_that_is_needed() -> None:
         method.synthesis(start.latent, start.noise)
     forward = counter.get_total_flops()
     lr = torch.rand(2, 3, 8, 8)
-    cost = measure_cost(method, lr, seconds=0.1)
+    found = measure_cost(method, lr, seconds=0.1)
     reducing = 2 * 3 * (8 * 32 * 32 + 8 * 32 * 8)  # rows, then columns
-    assert cost.flops == pytest.approx(5 * (forward + reducing), rel=0.02)
+    assert found.flops == pytest.approx(5 * (forward + reducing), rel=0.02)
     assert (
-        cost.params
+        found.params
         == count_parameters(method)
         == sum(p.numel() for p in method.synthesis.parameters())
     )
-    assert cost.batch == 2 and cost.seconds_per_image > 0
+    assert found.batch == 2 and found.seconds_per_image > 0
 
 
 def test_the_batch_follows_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +160,49 @@ def test_the_batch_follows_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_PIXELS_CPU", 2 * 32**2)  # large images: one by one
     monkeypatch.setattr(memory, "free_memory", lambda device: 100 * gib)
     assert method.test_batch_size(lr, 32) == 2
+
+
+def test_the_batch_leaves_room_for_the_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    gib = 2**30
+    monkeypatch.setattr(memory, "peak_memory", lambda call, device: (gib, "rss"))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 16 * gib)
+    method, lr = pulse(), torch.rand(1, 3, 8, 8)
+    assert method.test_batch_size(lr, 32) == 8
+    method.trainer = SimpleNamespace(num_devices=4)  # type: ignore[assignment]
+    assert method.test_batch_size(lr, 32) == 2
+
+
+def test_what_a_process_sets_up_once_is_no_images_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the batch nor the recorded peak sees the first call."""
+    calls: list[int] = []
+
+    def peak(call: Callable[[], object], device: torch.device) -> tuple[int, str]:
+        earlier = len(calls)
+        call()
+        return (2**20 if earlier else 2**40), "rss"
+
+    monkeypatch.setattr(memory, "peak_memory", peak)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 2**25)
+    assert memory.fitting_batch(lambda: calls.append(1), torch.device("cpu"), 16) == 16
+    assert len(calls) == 2
+
+    calls.clear()
+    method = pulse(steps=1)
+    real = method.super_resolve
+    monkeypatch.setattr(method, "super_resolve", lambda lr: (calls.append(len(lr)), real(lr))[1])
+    monkeypatch.setattr(cost, "peak_memory", peak)
+    measured = cost.measure_cost(method, torch.rand(2, 3, 8, 8), seconds=0.0)
+    assert measured.peak_memory_bytes == 2**20
+    assert calls[:2] == [1, 2]
+
+
+def test_checking_sizes_builds_what_the_run_will_use() -> None:
+    """Or a fingerprint would differ before and after the first image."""
+    method = pulse(hr_size=16)
+    method.check_sizes((4, 4), (16, 16))
+    before = sorted(name for name, _ in method.named_buffers())
+    method.super_resolve(torch.rand(1, 3, 4, 4))
+    assert sorted(name for name, _ in method.named_buffers()) == before
 
 
 def test_this_machine_says_how_much_memory_is_free() -> None:
@@ -173,11 +243,41 @@ def test_sizes_that_cannot_work_are_refused() -> None:
         ({"noise_type": "normal"}, "choose zero"),
         ({"latent_map": "w"}, "choose gaussian_fit"),
         ({"return_image": "first"}, "choose last"),
+        ({"opt": None}, "choose adam"),
         ({"steps": 0}, "at least 1"),
+        ({"steps": 3.0}, "steps=3.0 .* whole number"),
+        ({"steps": True}, "whole number"),
         ({"duplicates": 0}, "at least 1"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"duplicates": "2"}, "whole number"),
+        ({"fit_samples": 1}, "at least 2"),
+        ({"fit_samples": 1e6}, "whole number"),
+        ({"batch_size": 0}, "null chooses by memory"),
+        ({"batch_size": True}, "null chooses by memory"),
+        ({"hr_size": 0}, "null takes the prior's own"),
+        ({"hr_size": 16.0}, "null takes the prior's own"),
+        ({"seed": None}, "seed=None .* whole number;?"),
+        ({"seed": 1.5}, "whole number"),
+        ({"lr": 0}, "finite number above 0"),
+        ({"lr": float("inf")}, "finite number above 0"),
+        ({"lr": True}, "finite number above 0"),
+        ({"lr": "0.4"}, "finite number above 0"),
+        ({"eps": -1e-3}, "0 or above"),
+        ({"eps": float("nan")}, "0 or above"),
+        ({"sphere": 1}, "true or false"),
+        ({"tile_latent": "no"}, "true or false"),
+        ({"bf16": None}, "true or false"),
+        ({"channels_last": 0}, "true or false"),
+        ({"compile": "true"}, "true or false"),
         ({"bad_noise_layers": [17]}, "are 0 to 6"),
-        ({"trainable_noise_layers": -1}, "negative"),
+        ({"bad_noise_layers": [-1]}, "are 0 to 6"),
+        ({"bad_noise_layers": 7}, "are 0 to 6"),
+        ({"bad_noise_layers": [True]}, "whole numbers in a list"),
+        ({"bad_noise_layers": True}, "whole numbers in a list"),
+        ({"bad_noise_layers": [1.0]}, "whole numbers in a list"),
+        ({"bad_noise_layers": "12"}, "whole numbers in a list"),
+        ({"trainable_noise_layers": -1}, "at least 0"),
+        ({"trainable_noise_layers": 2.5}, "whole number"),
+        ({"loss": 100}, "a text such as"),
         ({"loss": "100*MSE"}, "names L2, L1, GEOCROSS"),
     ],
     ids=str,
@@ -185,6 +285,13 @@ def test_sizes_that_cannot_work_are_refused() -> None:
 def test_arguments_that_cannot_work_are_refused(arguments: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         pulse(**arguments)
+
+
+def test_arguments_on_the_border_are_taken() -> None:
+    method = pulse(bad_noise_layers=3, seed=-7, eps=0, lr=1, trainable_noise_layers=0, steps=1)
+    assert method.space.zeroed == {3} and method.recipe.loss.eps == 0
+    assert pulse(bad_noise_layers=[]).space.zeroed == frozenset()
+    assert pulse().space.zeroed == {6} and pulse().hr_size == 32
 
 
 def test_weights_are_refused_with_the_way_to_choose_a_prior() -> None:
