@@ -42,11 +42,7 @@ def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, 
         device: torch's device type; which device that is here, and how many threads serve it, are
             hashed too, since sums in another order differ.
     """
-    weights = hashlib.sha256()
     tensors = dict(method.named_parameters()) | dict(method.named_buffers())
-    for name, value in sorted(tensors.items()):
-        weights.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
-        weights.update(_bytes_of(value))
     return canonical_hash(
         {
             "protocol": test_set.hash,
@@ -54,12 +50,30 @@ def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, 
             "method": settings["method"],
             "scale": settings["scale"],
             "seed": settings["seed"],
-            "weights": weights.hexdigest(),
+            "weights": hash_of_tensors(tensors),
             "versions": package_versions(),
             "sources": _hash_of_sources(type(method)),
             "device": device_facts(device),
         }
     )
+
+
+def hash_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over tensors by name: name, type, shape, bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
+        digest.update(_bytes_of(value))
+    return digest.hexdigest()
+
+
+def hash_of_weights(method: Method) -> str:
+    """Of every parameter and buffer that super-resolves (``inference_modules``), for the record."""
+    tensors: dict[str, Tensor] = {}
+    for number, module in enumerate(method.inference_modules()):
+        for name, value in (*module.named_parameters(), *module.named_buffers()):
+            tensors[f"{number}.{name}"] = value
+    return hash_of_tensors(tensors)
 
 
 class Attempt:

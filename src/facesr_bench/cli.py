@@ -17,6 +17,8 @@ COMMANDS = {
     "prepare": ("facesr_bench.prepare.__main__", "a data set's files to a folder runs can use"),
     "prior": ("facesr_bench.priors.__main__", "face generators: list, ship a trained one, examine"),
     "reference": ("facesr_bench.reference", "save or import the statistics distances compare with"),
+    "submit": ("facesr_bench.submit.__main__", "check a run and pack it for a folder of results"),
+    "verify": ("facesr_bench.verify.__main__", "make a part of a finished run again and compare"),
     "weights": ("facesr_bench.weights.__main__", "third-party weights: list, fetch, import, check"),
 }
 """Sub-commands: name, the module whose ``main(argv)`` runs it, one line of help."""

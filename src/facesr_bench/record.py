@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from facesr_bench.attempt import summary
+from facesr_bench.attempt import hash_of_weights, summary
 from facesr_bench.cost import Cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.method import Method
@@ -58,6 +58,7 @@ def make_record(
         "cost": outcome.cost.to_json(),
         "config": dict(settings),
         "weights": [*outcome.weights.files, *method.weight_files],
+        "weights_hash": hash_of_weights(method),
         "trained_on": method.provenance(),
         "prior": _prior(method),
         "budget": _budget(settings, outcome),
