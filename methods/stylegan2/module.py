@@ -8,14 +8,16 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from facesr_bench.averaging import average_of, decay_of, update_average
+from facesr_bench.checkpoints import load_weights
 from facesr_bench.errors import ConfigError
 from facesr_bench.method import Batch, Method, TrainingContext
 from facesr_bench.nets.stylegan2 import Discriminator, StyleGAN2
+from facesr_bench.priors.loaded import LoadedPrior
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
 
 from .draws import Draws
-from .lazy import Lazy, lazy_adam
+from .lazy import Lazy, lazy_adam, set_rate
 from .losses import Losses
 
 
@@ -38,9 +40,15 @@ class StyleGAN2Prior(Method):
         path_interval: generator steps between two of them.
         mixing: probability that a batch mixes the codes of two z.
         flip: mirror half of the real images.
-        lr: Adam's learning rate of both networks, before the correction for lazy penalties.
+        lr: Adam's learning rate, before the correction for lazy penalties.
+        lr_generator: the generator's, where it is another; a generator that is trained on wants a
+            lower one than the discriminator that begins anew.
         average_half_life: images after which the average has forgotten half; None for the ADA rule,
             10,000 images a batch of 32.
+        start: a prior of the same sizes to train on from; its discriminator is lost, a new one learns.
+        warm_up: images during which only the discriminator learns, so that a new one does not spoil
+            the generator it meets.
+        fade: images at the end over which both rates fall linearly to zero; 0 keeps them constant.
         channels_last: keep networks and images in channels_last memory format.
     """
 
@@ -67,7 +75,11 @@ class StyleGAN2Prior(Method):
         mixing: float = 0.9,
         flip: bool = True,
         lr: float = 0.0025,
+        lr_generator: float | None = None,
         average_half_life: float | None = None,
+        start: LoadedPrior | None = None,
+        warm_up: int = 0,
+        fade: int = 0,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
@@ -81,11 +93,14 @@ class StyleGAN2Prior(Method):
                 ("path_weight", path_weight, path_weight >= 0),
                 ("mixing", mixing, 0 <= mixing <= 1),
                 ("lr", lr, lr > 0),
+                ("lr_generator", lr_generator, lr_generator is None or lr_generator > 0),
                 (
                     "average_half_life",
                     average_half_life,
                     average_half_life is None or average_half_life > 0,
                 ),
+                ("warm_up", warm_up, warm_up >= 0),
+                ("fade", fade, fade >= 0),
             )
             if not fits
         ]
@@ -94,6 +109,10 @@ class StyleGAN2Prior(Method):
         self.hr_size = hr_size
         self.generator = StyleGAN2(hr_size, z_dim, w_dim, map_layers, channel_base, channel_max)
         self.discriminator = Discriminator(hr_size, channel_base, channel_max)
+        if start is not None:
+            load_weights(self.generator, {"state_dict": start.network.state_dict()}, start.name)
+            self.trained_on = [dict(entry) for entry in start.trained_on]
+            self.weight_files = [dict(entry) for entry in start.files]
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         for network in (self.generator, self.discriminator):
             network.to(memory_format=self._format)  # type: ignore[call-overload]
@@ -102,9 +121,11 @@ class StyleGAN2Prior(Method):
         self.register_buffer("path_average", torch.zeros(()))
         self.losses_of = Losses(self.generator, self.discriminator, path_weight)
         self._gamma, self._lr, self._half_life = gamma, lr, average_half_life
+        self._lr_generator = lr if lr_generator is None else lr_generator
         self._r1 = Lazy(r1_interval)
         self._path = Lazy(path_interval) if path_weight else None
         self._mixing, self._flip = mixing, flip
+        self._warm_up, self._fade = warm_up, fade
         self._last: dict[str, Tensor] = {}
 
     def bind(self, context: TrainingContext) -> None:
@@ -128,24 +149,11 @@ class StyleGAN2Prior(Method):
         real = real.mul(2).sub(1).contiguous(memory_format=self._format)
         losses, step = self.losses_of, self._step()
         said: dict[str, Tensor] = {}
+        set_rate(adam_g, self._lr_generator * self._share_of_rate(), self._path)
+        set_rate(adam_d, self._lr * self._share_of_rate(), self._r1)
 
-        self.discriminator.requires_grad_(False)
-        said["G"], codes = losses.generator(draws.codes("G"), draws.maps("G"))
-        self._descend(said["G"], adam_g)
-        self._track_codes(codes)
-        if self._path is not None and self._path.due(step):
-            half = draws.half()
-            penalty, lengths = losses.path(
-                half.codes("path"),
-                half.maps("path"),
-                self.path_average,
-                half.directions(),
-                self._gather,
-            )
-            self._descend(penalty * self._path.interval, adam_g)
-            self.path_average.copy_(lengths)
-            said["path"] = penalty
-        self.discriminator.requires_grad_(True)
+        if self.images_seen >= self._warm_up:
+            said |= self._generator_step(draws, adam_g, step)
 
         self.generator.requires_grad_(False)
         said["D"] = losses.discriminator(draws.codes("D"), draws.maps("D"), real)
@@ -161,6 +169,35 @@ class StyleGAN2Prior(Method):
         update_average(self.average, self.generator, decay)
         self._last |= said  # penalties are shown with the value they had when they were last due
         self.log_losses(self._last)
+
+    def _generator_step(
+        self, draws: Draws, adam: LightningOptimizer, step: int
+    ) -> dict[str, Tensor]:
+        """G and, when it is due, the path length penalty; the discriminator stands still."""
+        losses, said = self.losses_of, {}
+        self.discriminator.requires_grad_(False)
+        said["G"], codes = losses.generator(draws.codes("G"), draws.maps("G"))
+        self._descend(said["G"], adam)
+        self._track_codes(codes)
+        if self._path is not None and self._path.due(step):
+            half = draws.half()
+            penalty, lengths = losses.path(
+                half.codes("path"),
+                half.maps("path"),
+                self.path_average,
+                half.directions(),
+                self._gather,
+            )
+            self._descend(penalty * self._path.interval, adam)
+            self.path_average.copy_(lengths)
+            said["path"] = penalty
+        self.discriminator.requires_grad_(True)
+        return said
+
+    def _share_of_rate(self) -> float:
+        """1, and over the last ``fade`` images linearly down to 0."""
+        left = self.context.budget.images - self.images_seen
+        return min(1.0, left / self._fade) if self._fade else 1.0
 
     def _descend(self, loss: Tensor, adam: LightningOptimizer) -> None:
         adam.zero_grad()
@@ -198,7 +235,7 @@ class StyleGAN2Prior(Method):
         """An Adam for each network, corrected for the steps its penalty adds."""
         fused = self.device.type in {"cpu", "cuda"}
         return [
-            lazy_adam(self.generator, self._lr, self._path, fused),
+            lazy_adam(self.generator, self._lr_generator, self._path, fused),
             lazy_adam(self.discriminator, self._lr, self._r1, fused),
         ]
 

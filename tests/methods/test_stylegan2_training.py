@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from facesr_bench.budget import Budget, Phase
-from facesr_bench.errors import ConfigError
+from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import TrainingContext
 from facesr_bench.methods.stylegan2 import StyleGAN2Prior
+from facesr_bench.nets.stylegan2 import StyleGAN2
+from facesr_bench.priors.loaded import LoadedPrior
 
 SMALL: dict[str, Any] = {
     "hr_size": 16,
@@ -172,21 +174,61 @@ def test_mixing_changes_the_codes_from_one_layer_on() -> None:
 
 
 def test_a_discriminator_alone_learns_to_tell_one_batch_apart() -> None:
-    """One batch overfits: with the generator's rate at zero, D's loss falls far below 2 log 2."""
-    method = build(path_weight=0, gamma=0.0, lr=0.01)
+    """One batch overfits: while it warms up the generator stands still, and D's loss falls far below
+    2 log 2."""
+    method = build(path_weight=0, gamma=0.0, lr=0.01, warm_up=10_000)
     losses: list[float] = []
-    configure = method.configure_optimizers
-
-    def slow() -> Any:
-        adam_g, adam_d = configure()
-        adam_g.param_groups[0]["lr"] = 0.0
-        return [adam_g, adam_d]
-
-    method.configure_optimizers = slow  # type: ignore[method-assign]
     method.log_losses = lambda terms: losses.append(float(terms["D"].detach()))  # type: ignore[method-assign]
     fit(method, 60)
     assert losses[0] > 1.2
     assert sum(losses[-5:]) / 5 < 0.4
+
+
+def test_a_new_discriminator_warms_up_alone() -> None:
+    method = build(warm_up=2 * BATCH)
+    before = state(method)
+    fit(method, 2)
+    assert not moved(before, state(method), "generator.")
+    assert moved(before, state(method), "discriminator.")
+    fit(method, 1)
+    assert moved(before, state(method), "generator.")
+
+
+def test_the_rate_falls_to_zero_over_the_last_images() -> None:
+    method = build(lr=0.0025, fade=4 * BATCH)
+    budget = Budget([Phase("train", 5 * BATCH, BATCH)])
+    method.bind(TrainingContext(seed=2020, budget=budget, train_images=100))
+    method._path = None  # three steps of Adam a batch otherwise
+    rates: list[float] = []
+    configure = method.configure_optimizers
+
+    def note(adam: torch.optim.Optimizer, *_: Any) -> None:
+        rates.append(adam.param_groups[0]["lr"])
+
+    def watched() -> Any:
+        adams = configure()
+        for adam in adams:
+            adam.register_step_pre_hook(note)
+        return adams
+
+    method.configure_optimizers = watched  # type: ignore[method-assign]
+    fit(method, 5)
+    g, d = 0.0025, 0.0025 * 16 / 17
+    expected = [g, d, d, g, d, g * 0.75, d * 0.75, g * 0.5, d * 0.5, g * 0.25, d * 0.25]
+    assert rates == pytest.approx(expected)  # R1 of the first step is a step of its own
+
+
+def test_training_on_from_a_prior_keeps_its_faces_and_its_provenance() -> None:
+    start = LoadedPrior("first", build(seed=5).average, [{"data": "faces", "images": 7}])
+    method = build(start=start)
+    for name, value in start.network.state_dict().items():
+        assert torch.equal(value, method.generator.state_dict()[name]), name
+        assert torch.equal(value, method.average.state_dict()[name]), name
+    fit(method, 1)
+    assert [entry["images"] for entry in method.provenance()] == [7, BATCH]
+    other = LoadedPrior("other", StyleGAN2(16, 8, 8, 3, 128, 16))
+    with pytest.raises(WeightsError, match="other"):
+        build(start=other)
 
 
 def test_resuming_equals_not_stopping(tmp_path: Path) -> None:
