@@ -12,7 +12,18 @@ from facesr_bench.nets.stylegan1.generator import StyleGAN1
 from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.priors import LoadedPrior
 from facesr_bench.priors.choosing import open_data, open_prior
-from facesr_bench.priors.examining import Vectors, _novelty, _swd, _variety, examine, sample_faces
+from facesr_bench.priors.examining import (
+    ALIKE,
+    FOUND,
+    Vectors,
+    _alike,
+    _impostors,
+    _novelty,
+    _swd,
+    examine,
+    judge,
+    sample_faces,
+)
 from facesr_bench.priors.shipping import ship
 from facesr_bench.priors.sources import from_file
 
@@ -29,17 +40,34 @@ NAMES = [str(index) for index in range(200)]
 
 def test_a_prior_of_few_people_does_not_pass() -> None:
     real = people(200, 1)
-    assert _variety(people(200, 2), real, NAMES, 2000, 0).passed
-    assert not _variety(people(200, 2, spread=0.1), real, NAMES, 2000, 0).passed
+    threshold = float(np.quantile(_impostors(NAMES, real, 0), 0.99))
+    varied = _alike(people(200, 2), threshold, 2000, 0)
+    narrow = _alike(people(200, 2, spread=0.1), threshold, 2000, 0)
+    assert judge([{ALIKE: (varied, 0.01)}])[0].passed
+    assert not judge([{ALIKE: (narrow, 0.01)}])[0].passed
 
 
 def test_copies_do_not_pass_even_if_they_are_few() -> None:
     train, real, new = people(500, 3), people(200, 1), people(200, 2)
-    assert [f.passed for f in _novelty(real, real, train)] == [True, True]
-    some = np.concatenate([new[:-30], train[:30]])
-    assert not _novelty(some, real, train)[1].passed
-    most = np.concatenate([new[:50], train[:150]])
-    assert not _novelty(most, real, train)[0].passed
+
+    def passed(faces: Vectors) -> list[bool]:
+        return [finding.passed for finding in judge([_novelty(faces, real, train)])]
+
+    assert passed(real) == [True, True]
+    assert not passed(np.concatenate([new[:-30], train[:30]]))[1]
+    assert not passed(np.concatenate([new[:50], train[:150]]))[0]
+
+
+def test_checks_are_judged_by_their_mean_over_draws() -> None:
+    low, high = {"swd_64": (18.0, 10.0)}, {"swd_64": (21.0, 10.0)}
+    (finding,) = judge([low, high])
+    assert (finding.value, finding.yardstick, finding.passed) == (19.5, 10.0, True)
+    assert finding.error == pytest.approx(1.5)
+    assert not judge([high])[0].passed
+    assert not judge([low, high, high, high])[0].passed
+    # of faces that were hardly found nothing else is said
+    seen, unseen = {FOUND: (1.0, 1.0), **low}, {FOUND: (0.0, 1.0)}
+    assert [(f.name, f.passed) for f in judge([seen, unseen])] == [(FOUND, False)]
 
 
 def test_distances_compare_as_many_images_of_either_side() -> None:

@@ -1,6 +1,7 @@
 """``facesr-bench prior``: what priors there are, make a file of a trained one, look at its faces."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="as on a run's command line",
     )
     look.add_argument("--number", type=int, default=500, help="faces to make (default: 500)")
-    look.add_argument("--seed", type=int, default=0, help="of the faces (default: 0)")
+    look.add_argument("--draws", type=int, default=5, help="of faces, averaged (default: 5)")
+    look.add_argument("--seed", type=int, default=0, help="of the first draw (default: 0)")
     look.add_argument("--picture", type=Path, help="write the first 64 faces to this PNG file")
     arguments = parser.parse_args(argv)
     if arguments.command == "list":
@@ -68,12 +70,17 @@ def _examine(arguments: argparse.Namespace) -> int:
 
     prior = open_prior(arguments.prior)
     data = open_data([f"+data={arguments.data}", *arguments.set], prior.resolution)
-    findings, faces = examine(prior, data, arguments.number, seed=arguments.seed)
-    table = Table("check", "prior", "beside", "", "rule", title=f"{prior.name} on {data.name}")
+    findings, faces = examine(
+        prior, data, arguments.number, seed=arguments.seed, draws=arguments.draws
+    )
+    table = Table(
+        "check", "prior", "+-", "beside", "", "rule", title=f"{prior.name} on {data.name}"
+    )
     for finding in findings:
         beside = "" if finding.yardstick is None else f"{finding.yardstick:.3f}"
+        error = "" if math.isnan(finding.error) else f"{finding.error:.3f}"
         verdict = "yes" if finding.passed else "NO"
-        table.add_row(finding.name, f"{finding.value:.3f}", beside, verdict, finding.rule)
+        table.add_row(finding.name, f"{finding.value:.3f}", error, beside, verdict, finding.rule)
     print_rich([table])
     if arguments.picture is not None:
         import torch
