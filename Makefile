@@ -4,9 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-BENCHMARKS := scgan_speed pan_speed pulse_speed propulse_speed dap_fsr_speed metric_suite ssim_speed niqe_speed frechet_kid loader_throughput synthface_rendering
-
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
@@ -18,10 +16,21 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy src/facesr_bench && $(BIN)/mypy methods datasets
 
 bench: $(READY)  ## speed and memory; ratios, never a test
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/bench.py
+
+test-oldest:  ## the tests on the oldest versions pyproject.toml allows (needs uv; an hour)
+	uv venv --quiet --python 3.11 .venv-oldest
+	uv pip install --quiet --python .venv-oldest --resolution lowest-direct --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist loadgroup
+
+test-wheel: $(READY)  ## build the wheel, install it in a fresh environment, run it away from the checkout
+	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir .venv-wheel/dist .
+	.venv-wheel/bin/python -m pip install --quiet --constraint constraints.txt .venv-wheel/dist/*.whl
+	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/facesr-bench +method=scgan +data=tiny scale=smoke trainer=cpu output_dir=out
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -22,6 +22,7 @@ from typing import Any
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
 import torch
 from omegaconf import OmegaConf
+from report import note
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -80,6 +81,9 @@ def against_pulse(method: DAPFSR, scale: str, side: int, device: torch.device) -
           f"G {decoder / 1e9:.3f} GFLOP")  # fmt: skip
     print(f"PULSE     {theirs * 1e3:10.2f} ms   {steps} steps on the same prior")
     ratio = theirs / ours
+    note(
+        f"DAP-FSR, a face against PULSE's search, {scale}", "images/s", 1 / ours, 1 / theirs, ratio
+    )
     print(f"ratio     {ratio:10.1f}      bound {bound:.1f} by FLOPs, {ratio / bound:.2f} of it")
 
 
@@ -149,6 +153,8 @@ def step_about(method: DAPFSR, batch: int, side: int, device: torch.device, step
     (_, first), (_, theirs) = pairs[0]
     ratio = statistics.median(b[0] / a[0] for a, b in pairs[2:])
     ours_each = statistics.median(a[0] for a, _ in pairs[2:])
+    rate = batch / ours_each
+    note(f"DAP-FSR training step, batch {batch}", "images/s", rate, rate / ratio, ratio)
     print(f"step of E {ours_each * 1e3:10.2f} ms   batch {batch}; plain loop over ours {ratio:.3f}, "
           f"losses apart by {abs(first - theirs):.1e}")  # fmt: skip
 

@@ -32,6 +32,7 @@ import numpy as np
 import psutil
 import torch
 from PIL import Image
+from report import note
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
@@ -223,6 +224,9 @@ def print_rates(contest: Contest, rounds: int) -> None:
         + "".join(f"{middle[name]:>9,.0f}" for name in entrants)
         + "".join(f"{middle['ours'] / middle[name]:>10.2f}x" for name in ("PNG", "JPEG"))
     )
+    for name in ("PNG", "JPEG"):
+        what = f"loader {contest.lr_size}/{contest.hr_size}, against decoding {name}"
+        note(what, "images/s", middle["ours"], middle[name], middle["ours"] / middle[name])
 
 
 def print_memory(contest: Contest, workers: Sequence[int]) -> None:

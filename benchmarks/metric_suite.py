@@ -34,6 +34,7 @@ import torchmetrics.functional.image as functional
 from fabricated_weights import fabricate
 from hydra.utils import get_class
 from PIL import Image
+from report import note
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -217,6 +218,8 @@ def main() -> None:
     for name, seconds in mine.items():
         ratios = f"{exact / seconds:.1f} (SSIM in float32: {single / seconds:.1f})"
         print(f"ours, {name}: {seconds:.1f} s, ratio {ratios}")
+        rates = [arguments.pairs / spent for spent in (seconds, exact)]
+        note(f"metrics, {name}, against the libraries", "images/s", *rates, exact / seconds)
     print(f"memory growth: {quarter / 1e6:.0f} MB for a quarter, {whole / 1e6:.0f} MB for all")
 
 

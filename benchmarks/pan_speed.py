@@ -11,22 +11,17 @@ noise and mirrors its images inside the clock, the plain loop is handed both.
 """
 
 import argparse
-import logging
-import statistics
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
-import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 from pan_plain import PlainPAN
+from report import note
+from step_about import CLOCKS, StepAbout, add_options, fit
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.config import build_method, plain, register_resolvers
@@ -55,50 +50,10 @@ class Recorded:
         return self.maps
 
 
-@dataclass
-class StepAbout(pl.Callback):
-    """After each step of ours, the same step by the plain loop."""
-
-    plain: PlainPAN
-    clock: Callable[[], float] = time.perf_counter
-    plain_format: torch.memory_format = torch.contiguous_format
-    ours_seconds: list[float] = field(default_factory=list)
-    plain_seconds: list[float] = field(default_factory=list)
-    ours_losses: list[tuple[float, float]] = field(default_factory=list)
-    plain_losses: list[tuple[float, float]] = field(default_factory=list)
-
-    def on_train_batch_start(self, trainer: Any, module: PAN, batch: Any, _: int) -> None:
-        """Prepare the plain loop's inputs outside the clock, then start it."""
-        context = module.context
-        self._stage = stage_at(*context.budget.phase_at(module.images_seen))
-        x, y = module.stage_images(batch, self._stage)
-        x, y = (image.contiguous(memory_format=self.plain_format) for image in (x, y))
-        maps = [
-            Recorded(TrainingNoise(context.seed, f"pan-noise-{who}", module.images_seen)).draw(
-                module, self._stage.side, len(x)
-            )
-            for who in "DG"
-        ]
-        self._inputs = x, y, self._stage.side, self._stage.alpha, *maps
-        _wait(module.device)
-        self._started = self.clock()
-
-    def on_train_batch_end(self, trainer: Any, module: PAN, _o: Any, batch: Any, _: int) -> None:
-        """Stop the clock on ours, time the plain step."""
-        _wait(module.device)
-        self.ours_seconds.append(self.clock() - self._started)
-        module.images_seen += len(batch["hr"])
-        started = self.clock()
-        losses = self.plain.step(*self._inputs)
-        _wait(module.device)
-        self.plain_seconds.append(self.clock() - started)
-        self.plain_losses.append((losses[0].item(), losses[1].item()))
-        self.ours_losses.append((module.losses["D"].item(), module.losses["G"].item()))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def read(losses: Any) -> tuple[float, float]:
+    """L_D and L_G, of ours or of the plain loop."""
+    d, g = (losses.losses["D"], losses.losses["G"]) if isinstance(losses, PAN) else losses
+    return d.item(), g.item()
 
 
 def settings(scale: str, hr_size: int, factor: int) -> dict[str, Any]:
@@ -161,22 +116,21 @@ def run(
         }
         for _ in range(steps)
     ]
-    step_about = StepAbout(other, clock, plain_format)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = pl.Trainer(
-            accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
-            max_epochs=1,
-            callbacks=[step_about],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(ours, DataLoader(items, batch_size=None))  # type: ignore[arg-type]
-    return step_about
+
+    def prepare(module: PAN, batch: dict[str, Tensor]) -> tuple[Any, ...]:
+        context = module.context
+        stage = stage_at(*context.budget.phase_at(module.images_seen))
+        x, y = module.stage_images(batch, stage)  # type: ignore[arg-type]
+        x, y = (image.contiguous(memory_format=plain_format) for image in (x, y))
+        maps = [
+            Recorded(TrainingNoise(context.seed, f"pan-noise-{who}", module.images_seen)).draw(
+                module, stage.side, len(x)
+            )
+            for who in "DG"
+        ]
+        return x, y, stage.side, stage.alpha, *maps
+
+    return fit(ours, items, StepAbout(prepare, other.step, read, clock), device)
 
 
 def measure_1024(fused: bool) -> None:
@@ -198,15 +152,7 @@ def main() -> None:
     parser.add_argument("--factor", type=int, default=4)
     parser.add_argument("--sides", type=int, nargs="*", help="stages; all of them if not given")
     parser.add_argument("--batch", type=int, help="the recipe's for one GPU if not given")
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--warm-up", type=int, default=2)
-    parser.add_argument(
-        "--clock",
-        default="wall",
-        choices=["wall", "cpu"],
-        help="cpu: this process's CPU time, for a busy machine and OMP_NUM_THREADS=1",
-    )
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    add_options(parser, steps=8)
     parser.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--plain-channels-last", action="store_true", help="a stronger baseline")
     parser.add_argument("--fused", action="store_true", help="ours with 4x4 kernels, too")
@@ -231,24 +177,23 @@ def main() -> None:
                 hr_size=options.hr_size,
                 factor=options.factor,
                 device=options.device,
-                clock=time.process_time if options.clock == "cpu" else time.perf_counter,
+                clock=CLOCKS[options.clock],
                 plain_channels_last=options.plain_channels_last,
                 channels_last=options.channels_last,
                 fused=options.fused,
             )
-            ours, other = (
-                seconds[options.warm_up :] for seconds in (found.ours_seconds, found.plain_seconds)
-            )
-            losses = zip(found.ours_losses, found.plain_losses, strict=True)
-            apart = [max(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in losses]
-            ratio = statistics.median(p / o for o, p in zip(ours, other, strict=True))
+            said = found.summary(batch, options.warm_up)
+            what = f"{side:5} px{' fade' if fading else '     '} batch {batch:3}"
             print(
-                f"{side:5} px{' fade' if fading else '     '} batch {batch:3}: ours "
-                f"{batch / statistics.median(ours):8.2f} images/s, plain "
-                f"{batch / statistics.median(other):8.2f}, ratio {ratio:.2f} "
-                f"(losses apart by {apart[0]:.1e}, {apart[2]:.1e} in steps 1, 3)",
+                f"{what}: ours {said['ours']:8.2f} images/s, plain {said['plain']:8.2f}, ratio "
+                f"{said['ratio']:.2f} (losses apart by {said['apart_1']:.1e}, "
+                f"{said['apart_3']:.1e} in steps 1, 3)",
                 flush=True,
             )
+            note(
+                f"PAN training step, {options.scale}, {' '.join(what.split())}",
+                "images/s", said["ours"], said["plain"], said["ratio"],
+            )  # fmt: skip
     return None
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
 import pytorch_lightning as pl
 import torch
+from report import note
 from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset
@@ -187,6 +188,8 @@ def main() -> None:
     found = run(options)
     ours, plain = found.ours[options.warm_up :], found.plain[options.warm_up :]
     ratio = statistics.median(p / o for o, p in zip(ours, plain, strict=True))
+    speeds = [options.batch / statistics.median(seconds) for seconds in (ours, plain)]
+    note(f"Pro-PULSE training step, batch {options.batch}", "images/s", *speeds, ratio)
     print(f"{vars(options)}  threads={torch.get_num_threads()}")
     print(f"ours  {options.batch / statistics.median(ours):9.2f} images/s")
     print(f"plain {options.batch / statistics.median(plain):9.2f} images/s")

@@ -19,6 +19,7 @@ from typing import Any
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
 import torch
 from pulse_plain import PlainPULSE, PlainSynthesis
+from report import note
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -123,6 +124,9 @@ def compare(method: PULSE, plain: PlainPULSE, batch: int, repeats: int, clock: A
         f"LR-MSE of 3 steps apart by {early:.1e}, of the last by "
         f"{abs(mses[-1].item() / plain.mses[-1] - 1):.1e}; peak {peak / 2**20:.0f} MiB ({kind})"
     )
+    speeds = [1 / statistics.median(seconds) for seconds in (our_seconds, plain_seconds)]
+    note(f"PULSE, {method.recipe.steps} steps, batch {batch}", "images/s", *speeds, ratio)
+    note(f"peak memory of PULSE, batch {batch} ({kind})", "MiB", peak / 2**20)
 
 
 def bound(method: PULSE, batch: int, clock: Any) -> None:

@@ -10,22 +10,17 @@ ratio under another precision says what that precision buys, and is printed as s
 """
 
 import argparse
-import logging
-import statistics
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
-import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from report import note
 from scgan_plain import PlainSCGAN, Widths
+from step_about import CLOCKS, StepAbout, add_options, fit
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from facesr_bench.budget import Budget
 from facesr_bench.config import build_method, plain, register_resolvers
@@ -35,64 +30,25 @@ from facesr_bench.methods.scgan import SCGAN
 CONFIG = Path(__file__).parents[1] / "conf" / "method" / "scgan.yaml"
 
 
-class Batches(IterableDataset[dict[str, Tensor]]):
-    """Random batches, made before anything is timed."""
-
-    def __init__(self, batch: int, steps: int) -> None:
-        generator = torch.Generator().manual_seed(1)
-        self._batches = [
-            {
-                "hr": torch.rand(batch, 3, 64, 64, generator=generator),
-                "lr": torch.rand(batch, 3, 16, 16, generator=generator),
-            }
-            for _ in range(steps)
-        ]
-
-    def __iter__(self) -> Any:
-        return iter(self._batches)
+LOSSES = ("D_L1", "D_H1", "D_L2", "D_H2", "D_HL", "R_LS", "D_SL")
 
 
-@dataclass
-class StepAbout(pl.Callback):
-    """After each step of ours, the same step by the plain loop."""
-
-    plain: PlainSCGAN
-    clock: Callable[[], float] = time.perf_counter
-    plain_format: torch.memory_format = torch.contiguous_format
-    ours_seconds: list[float] = field(default_factory=list)
-    plain_seconds: list[float] = field(default_factory=list)
-    ours_losses: list[dict[str, float]] = field(default_factory=list)
-    plain_losses: list[dict[str, float]] = field(default_factory=list)
-
-    def on_train_batch_start(self, trainer: Any, module: SCGAN, batch: Any, _: int) -> None:
-        """Prepare the plain loop's inputs outside the clock, then start it."""
-        h, lr = (
-            module.to_network(batch[key]).contiguous(memory_format=self.plain_format)
-            for key in ("hr", "lr")
-        )
-        z = module.noise("z", len(h), *module.nets.noise_shape)
-        self._inputs = h, lr, z
-        _wait(h.device)
-        self._started = self.clock()
-
-    def on_train_batch_end(self, trainer: Any, module: SCGAN, _o: Any, batch: Any, _: int) -> None:
-        """Stop the clock on ours, time the plain step."""
-        device = self._inputs[0].device
-        _wait(device)
-        self.ours_seconds.append(self.clock() - self._started)
-        module.images_seen += len(batch["hr"])
-        started = self.clock()
-        losses = self.plain.step(*self._inputs)
-        _wait(device)
-        self.plain_seconds.append(self.clock() - started)
-        names = ("D_L1", "D_H1", "D_L2", "D_H2", "D_HL", "R_LS", "D_SL")
-        self.plain_losses.append(dict(zip(names, (x.item() for x in losses), strict=True)))
-        self.ours_losses.append({name: module.losses[name].float().item() for name in names})
+def batches(batch: int, steps: int) -> list[dict[str, Tensor]]:
+    """Random ones."""
+    generator = torch.Generator().manual_seed(1)
+    return [
+        {
+            "hr": torch.rand(batch, 3, 64, 64, generator=generator),
+            "lr": torch.rand(batch, 3, 16, 16, generator=generator),
+        }
+        for _ in range(steps)
+    ]
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def read(losses: Any) -> dict[str, float]:
+    """By name, of ours or of the plain loop."""
+    values = [losses.losses[n] for n in LOSSES] if isinstance(losses, SCGAN) else losses
+    return {name: value.float().item() for name, value in zip(LOSSES, values, strict=True)}
 
 
 def run(
@@ -137,38 +93,23 @@ def run(
 
     budget = Budget.from_config({"images": batch * steps, "batch_size": batch})
     ours.bind(TrainingContext(seed=0, budget=budget, train_images=batch * steps))
-    step_about = StepAbout(other, clock, plain_format)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = pl.Trainer(
-            accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=1,
-            callbacks=[step_about],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+
+    def prepare(module: SCGAN, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        h, lr = (
+            module.to_network(batch[key]).contiguous(memory_format=plain_format)
+            for key in ("hr", "lr")
         )
-        trainer.fit(ours, DataLoader(Batches(batch, steps), batch_size=None))
-    return step_about
+        return h, lr, module.noise("z", len(h), *module.nets.noise_shape)
+
+    step_about = StepAbout(prepare, other.step, read, clock)
+    return fit(ours, batches(batch, steps), step_about, device, precision)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", default="slim", choices=["full", "slim", "smoke"])
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--warm-up", type=int, default=2)
-    parser.add_argument(
-        "--clock",
-        default="wall",
-        choices=["wall", "cpu"],
-        help="cpu: this process's CPU time, for a busy machine and OMP_NUM_THREADS=1",
-    )
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    add_options(parser, steps=12)
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--plain-channels-last", action="store_true", help="a stronger baseline")
@@ -189,24 +130,24 @@ def main() -> None:
         options.warm_up + options.steps,
         device=options.device,
         precision=options.precision,
-        clock=time.process_time if options.clock == "cpu" else time.perf_counter,
+        clock=CLOCKS[options.clock],
         plain_channels_last=options.plain_channels_last,
         channels_last=options.channels_last,
         compile=options.compile,
         critic_concat=options.critic_concat,
     )
-    ours = found.ours_seconds[options.warm_up :]
-    plain_ = found.plain_seconds[options.warm_up :]
-    losses = zip(found.ours_losses, found.plain_losses, strict=True)
-    apart = [max(abs(a[name] - b[name]) for name in a) for a, b in losses]
-    ratio = statistics.median(p / o for o, p in zip(ours, plain_, strict=True))
+    said = found.summary(options.batch, options.warm_up)
     print(f"{vars(options)}  threads={torch.get_num_threads()}")
-    print(f"ours  {options.batch / statistics.median(ours):9.2f} images/s")
-    print(f"plain {options.batch / statistics.median(plain_):9.2f} images/s (fp32)")
+    print(f"ours  {said['ours']:9.2f} images/s")
+    print(f"plain {said['plain']:9.2f} images/s (fp32)")
     print(
-        f"ratio {ratio:9.3f}  (median of {len(ours)} pairs; "
-        f"losses apart by {apart[0]:.1e} in step 1, {apart[2]:.1e} in step 3)"
+        f"ratio {said['ratio']:9.3f}  (median of {options.steps} pairs; "
+        f"losses apart by {said['apart_1']:.1e} in step 1, {said['apart_3']:.1e} in step 3)"
     )
+    note(
+        f"SCGAN training step, {options.scale}, batch {options.batch}",
+        "images/s", said["ours"], said["plain"], said["ratio"],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

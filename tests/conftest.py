@@ -9,12 +9,23 @@ import pytest
 
 import facesr_bench.torchvision_ops  # noqa: F401  (before anything imports torchmetrics or Lightning)
 from command_line import Cli
+from offline.sitecustomize import guard
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Two test processes share two cores; results do not depend on it."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _offline() -> None:
+    """No test, and no process that one starts, may reach beyond this machine."""
+    guard()
+    folder = str(Path(__file__).parent / "offline")
+    known = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = folder if not known else f"{folder}{os.pathsep}{known}"
+    os.environ["FACESR_TESTS_OFFLINE"] = "1"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class TrainingNoise:
         generator = torch.Generator(features.device).manual_seed(seed)
         shape = (batch * self._world_size, 1, height, width)
         maps = torch.randn(shape, generator=generator, device=features.device)
-        return maps[self._rank * batch :][:batch]
+        return maps[self._rank :: self._world_size]
 
 
 class FixedNoise:

@@ -119,4 +119,4 @@ def places_between(context: TrainingContext, images_seen: int, rows: int) -> Ten
     """Where "wgan_gp" looks between real and fake: this rank's (rows, 1, 1, 1), uniform in [0, 1)."""
     generator = torch_rng(context.seed, "between", images_seen)
     every = torch.rand(rows * context.world_size, 1, 1, 1, generator=generator)
-    return every[context.rank * rows :][:rows]
+    return context.share(every)

@@ -169,7 +169,7 @@ class PSP(Method):
         context, side = self.context, self.encoder.input_size
         rng = torch_rng(context.seed, "factor", self.images_seen)
         drawn = torch.randint(len(self._factors), (len(hr) * context.world_size,), generator=rng)
-        own = drawn[context.rank * len(hr) :][: len(hr)].tolist()
+        own = context.share(drawn).tolist()
         faces = _resized(hr, side)
         return torch.cat(
             [

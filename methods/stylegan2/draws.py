@@ -69,7 +69,7 @@ class Draws:
         """(N, 3, H, W) with each image mirrored or not."""
         context = self.method.context
         coins = torch.rand(self.samples * context.world_size, generator=self._rng("mirror"))
-        own = coins[context.rank * self.samples :][: self.samples, None, None, None] < 0.5
+        own = context.share(coins)[:, None, None, None] < 0.5
         return torch.where(own.to(images.device), images.flip(3), images)
 
     def _rng(self, role: str) -> torch.Generator:

@@ -124,6 +124,13 @@ class Budget:
             yield phase, position, count
             position += count * phase.batch_size
 
+    def step_at(self, images_seen: int) -> int:
+        """Steps done by a run that has seen this many images."""
+        return sum(
+            min(count, max(0, -(-(images_seen - start) // phase.batch_size)))
+            for phase, start, count in self.steps()
+        )
+
     def finished(self, images_seen: int) -> bool:
         """Whether a run that has seen this many images is at its end."""
         return images_seen >= self.images

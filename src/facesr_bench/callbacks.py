@@ -1,7 +1,6 @@
 """What happens around a training step: counting, logging, saving, stopping."""
 
 import logging
-import math
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from facesr_bench.budget import Budget
-from facesr_bench.errors import TrainingError
+from facesr_bench.finite import FiniteGuard
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
 
@@ -37,13 +36,13 @@ class LossLog(pl.Callback):
     """Writes losses against images seen, and keeps the progress bar moving.
 
     Losses are read from the device only every ``every`` images and at the end of each phase (one
-    transfer for all of them), so logging costs no synchronisation in between. Where there are several
-    phases, ``phase`` is the number, from 1, of the one that the step belonged to; ``run.log`` names
-    them. A loss that is not finite ends the run.
+    transfer for all of them), so logging costs no synchronisation in between. They are means over
+    all processes. Where there are several phases, ``phase`` is the number, from 1, of the one that the
+    step belonged to; ``run.log`` names them. A loss that is not finite ends the run.
     """
 
-    def __init__(self, budget: Budget, every: int) -> None:
-        self._budget, self._every = budget, max(1, every)
+    def __init__(self, budget: Budget, every: int, guard: FiniteGuard) -> None:
+        self._budget, self._every, self._guard = budget, max(1, every), guard
         self._next = 0
         self._step_started_at = 0
         self._bar: Any = None
@@ -82,15 +81,10 @@ class LossLog(pl.Callback):
         if not pl_module.losses:
             return
         names = list(pl_module.losses)
-        values = torch.stack([pl_module.losses[name].float() for name in names]).tolist()
+        stacked = torch.stack([pl_module.losses[name].float() for name in names])
+        values = trainer.strategy.reduce(stacked, reduce_op="mean").tolist()
         losses = dict(zip(names, values, strict=True))
-        broken = [f"{name}={value}" for name, value in losses.items() if not math.isfinite(value)]
-        if broken:
-            raise TrainingError(
-                f"Training stopped after {seen} images: {', '.join(broken)} is not finite. The last "
-                "checkpoint holds the state before; lower the learning rate, or train in float32 "
-                "(trainer.precision=32-true) if this was bf16."
-            )
+        self._guard.check_losses(losses, seen)
         seconds = time.perf_counter() - self._started[0]
         speed = (seen - self._started[1]) / max(seconds, 1e-9)
         if self._bar is not None:
@@ -154,19 +148,24 @@ def _duration(seconds: float) -> str:
 class Checkpointing(pl.Callback):
     """Saves ``last.ckpt`` every so many images, at the end, and when somebody asks to stop.
 
+    Weights that are not finite are never saved over good ones.
+
     Args:
         path: the file.
         budget: tells when the end has come.
         every: images between two saves.
         interrupts: asks to stop.
+        guard: looks at the weights before they are saved.
     """
 
     SIGNAL_STEPS = 16
     """With several processes they must agree to stop, which costs a synchronisation: not each step."""
 
-    def __init__(self, path: Path, budget: Budget, every: int, interrupts: Interrupts) -> None:
+    def __init__(
+        self, path: Path, budget: Budget, every: int, interrupts: Interrupts, guard: FiniteGuard
+    ) -> None:
         self._path, self._budget, self._every = path, budget, max(1, every)
-        self._interrupts = interrupts
+        self._interrupts, self._guard = interrupts, guard
         self._saved_at = 0
         self._steps = 0
         self.stopped = False
@@ -183,6 +182,7 @@ class Checkpointing(pl.Callback):
         self.stopped = self._asked_to_stop(trainer)
         end = self._budget.finished(seen)
         if self.stopped or end or seen - self._saved_at >= self._every:
+            self._guard.check_weights(pl_module, seen)
             trainer.save_checkpoint(self._path)
             self._saved_at = seen
         if self.stopped:

@@ -1,5 +1,6 @@
 """One front door. Nothing heavy is imported here: help and a typo must answer at once."""
 
+import errno
 import logging
 import os
 import sys
@@ -39,7 +40,7 @@ experiments  {experiments}
 
 keys         stage=fit_test|fit|test|adapt   scale=full|slim|smoke     seed=N       images=N
              ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
-             trainer=auto|cpu|gpu|ddp  logger=csv|wandb|none     metrics=core|paper|all|none
+             trainer=auto|cpu|gpu|ddp|slurm  logger=csv|wandb|none  metrics=core|paper|all|none
              prior@method.prior=NAME   the face generator of methods that stand on one
              method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
 look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
@@ -101,6 +102,12 @@ def report(error: BaseException) -> int:
     if isinstance(error, FaceSRError):
         print(f"facesr-bench: {error}", file=sys.stderr)
         return error.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # the log, a logger's own file
+        print(
+            f"facesr-bench: No space left on the disk ({error}). Make room and start again.",
+            file=sys.stderr,
+        )
+        return 1
     print(
         f"facesr-bench: the run failed with {type(error).__name__}: {first_line(error)}\n"
         "  This is not an error we foresaw; set HYDRA_FULL_ERROR=1 to see where it happened.",

@@ -44,6 +44,14 @@ class TrainingError(FaceSRError):
     """Training that cannot go on (a loss that is not finite, a budget of nothing)."""
 
 
+class WorkerDied(FaceSRError):
+    """A process that loads training images is gone; the last checkpoint holds the state."""
+
+
+class DiskFull(FaceSRError, OSError):
+    """A file that could not be written for want of space; what was there before is untouched."""
+
+
 class RunInterrupted(FaceSRError):
     """Ctrl-C or SIGTERM: the state is saved and the message says how to go on."""
 

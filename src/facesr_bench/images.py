@@ -1,7 +1,9 @@
 """The one shape images have at every border, and reading and writing them without surprises."""
 
+import errno
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facesr_bench.errors import DataError, ImageError
+from facesr_bench.errors import DataError, DiskFull, ImageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +84,24 @@ def encode_png(image: UInt8Image, compress_level: int = 1) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that no reader ever sees half of it, whatever kills the writer."""
+    """Write a file so that no reader ever sees half of it, whatever kills the writer.
+
+    Raises:
+        DiskFull: no space is left; the old file, if there is one, stays.
+        OSError: anything else.
+    """
+    try:
+        _write_atomically(path, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"No space left to write {path} ({len(content) / 1e6:.1f} MB). Nothing that was there is "
+            "lost: make room, then start the same command again."
+        ) from error
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
     try:
@@ -98,6 +117,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+_TEMPORARY = re.compile(r"\.[^.].*\.[a-z0-9_]{8}")
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Delete what killed writers left half-done in a folder; nobody may be writing there."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exif") -> UInt8Image:

@@ -28,9 +28,13 @@ def read_list(path: Path) -> set[str]:
     """The keys of a list.
 
     Raises:
-        DataError: it is empty or names a key twice.
+        DataError: it is no text, is empty or names a key twice.
     """
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a list of keys in UTF-8 ({error}).") from error
+    lines = (line.strip() for line in text.splitlines())
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         raise DataError(f"{path} names no key.")

@@ -1,5 +1,6 @@
 """From the command line through Hydra to runs: one, or several with ``-m``."""
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 
 from facesr_bench.cli import config_dirs, report, usage_error
 from facesr_bench.config import OUTPUT_DIR_VARIABLE, check_choices, register_resolvers
-from facesr_bench.errors import RunInterrupted
+from facesr_bench.errors import ConfigError, RunInterrupted
 from facesr_bench.weights.registry import CONF_VARIABLE
 
 
@@ -22,11 +23,13 @@ def launch(words: Sequence[str]) -> int:
     In a multirun a failed job does not cost the others; the exit code tells of it at the end.
 
     Returns:
-        0, or the largest exit code of the jobs.
+        0, or the largest exit code of the jobs that ran on this machine.
     """
     codes = [0]
 
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> float | None:
+        register_resolvers()  # a launcher may have carried this job to another machine
+        failed: int | None = None
         try:
             for group in ("method", "data"):
                 if config.get(group) is None:
@@ -37,14 +40,19 @@ def launch(words: Sequence[str]) -> int:
             settings = HydraConfig.get()
             sweep = settings.job.num if settings.mode == RunMode.MULTIRUN else None
             _let_lightning_repeat_this_job(words, sweep is not None)
-            run(config, list(settings.overrides.task), sweep)
+            folder = run(config, list(settings.overrides.task), sweep)
+            return objective(folder, config.get("objective"))
         except RunInterrupted as error:
             codes.append(report(error))
             raise SystemExit(error.exit_code) from error  # ends a multirun as well
         except Exception as error:
-            codes.append(report(error))
+            failed = report(error)
+            codes.append(failed)
         finally:
             os.environ.pop(OUTPUT_DIR_VARIABLE, None)
+        if "submitit" in str(HydraConfig.get().launcher._target_):
+            raise SystemExit(failed)  # alone on its machine: the cluster shall know that it failed
+        return math.nan if config.get("objective") else None
 
     register_resolvers()
     name_conf_folders(words)
@@ -53,6 +61,28 @@ def launch(words: Sequence[str]) -> int:
         job
     )()
     return max(codes)
+
+
+def objective(folder: Path, key: str | None) -> float | None:
+    """The metric a sweep optimises, out of the record of one of its runs.
+
+    Args:
+        folder: of the finished run.
+        key: a metric (``objective=psnr_y``), or None where nothing is optimised.
+
+    Raises:
+        ConfigError: the record has no such metric.
+    """
+    if key is None:
+        return None
+    from facesr_bench.results import read_record
+
+    metrics = read_record(folder / "result.json")["metrics"]
+    if key not in metrics or metrics[key].get("value") is None:
+        raise ConfigError(
+            f"objective={key} is no metric of this run; choose {', '.join(sorted(metrics))}."
+        )
+    return float(metrics[key]["value"])
 
 
 def name_conf_folders(words: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from facesr_bench.budget import Budget
 from facesr_bench.errors import ConfigError
+from facesr_bench.halving import Halving
 from facesr_bench.images import check_image
 from facesr_bench.seeding import torch_rng
 
@@ -51,6 +52,13 @@ class TrainingContext:
     training_data: Mapping[str, Any] = field(default_factory=dict)
     rank: int = 0
     world_size: int = 1
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's rows of something drawn for the whole batch: every ``world_size``-th.
+
+        As :class:`~facesr_bench.stream.StreamSampler` shares images, and for the same reason.
+        """
+        return rows[self.rank :: self.world_size]
 
 
 class Method(pl.LightningModule, ABC):
@@ -92,7 +100,8 @@ class Method(pl.LightningModule, ABC):
         self.trained_on: list[dict[str, Any]] = []
         self.weight_files: list[dict[str, str]] = []
         self.losses: dict[str, Tensor] = {}
-        self.findings: dict[str, Tensor] = {}
+        self.findings: Mapping[str, Tensor] = {}
+        self.halving = Halving(self._restore_reporting)
         self._context: TrainingContext | None = None
 
     # -- what a method gives ----------------------------------------------------------------------
@@ -189,7 +198,7 @@ class Method(pl.LightningModule, ABC):
         rows = torch.randn(
             batch * context.world_size, *shape, generator=generator, device=generator.device
         )
-        return rows[context.rank * batch :][:batch].to(self.device, non_blocking=True)
+        return context.share(rows).to(self.device, non_blocking=True)
 
     def log_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Hand this step's losses to the harness (detached; read only when it logs: no host sync)."""
@@ -206,12 +215,18 @@ class Method(pl.LightningModule, ABC):
     # -- what the harness does with it ------------------------------------------------------------
 
     def test_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
-        """Super-resolve one test batch and guard the border."""
+        """Super-resolve one test batch, in parts where memory is short, and guard the border."""
         name = type(self).__name__
         lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
-        self.findings = {}
-        sr = self.restore(lr, batch["key"])
+        sr, self.findings = self.halving(lr, batch["key"])
         return check_image(sr, f"the result of {name}.super_resolve")
+
+    def _restore_reporting(
+        self, lr: Tensor, keys: Sequence[str]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        self.findings = {}
+        sr = self.restore(lr, keys)
+        return sr, self.findings
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counter everything else follows from, and the provenance of the weights."""

@@ -11,6 +11,7 @@ from typing import Any
 import facesr_bench
 from facesr_bench.errors import DataError
 from facesr_bench.images import write_atomically
+from facesr_bench.record_shape import wrong_shape
 
 SCHEMA = 1
 """Raised whenever a reader of older records would misread a newer one."""
@@ -111,7 +112,6 @@ def read_record(path: Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in record]
     if missing:
         raise DataError(f"{path} is not a complete run record: it lacks {', '.join(missing)}.")
-    for key in ("protocol", "metrics", "cost"):
-        if not isinstance(record[key], dict):
-            raise DataError(f"{path} is damaged: its {key!r} is not a mapping.")
+    if wrong := wrong_shape(record):
+        raise DataError(f"{path} is damaged: {wrong}.")
     return record

@@ -26,14 +26,21 @@ from facesr_bench.config import (
 from facesr_bench.console import print_rich, result_table, start_logging
 from facesr_bench.cost import measure_cost
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.errors import ConfigError, MissingRequirement, RunInterrupted
+from facesr_bench.errors import (
+    ConfigError,
+    DiskFull,
+    MissingRequirement,
+    RunInterrupted,
+    WorkerDied,
+)
 from facesr_bench.grid import write_grid
-from facesr_bench.images import to_float, write_atomically
+from facesr_bench.images import sweep_temporaries, to_float, write_atomically
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import Expected
 from facesr_bench.metrics.scores import write_per_image
 from facesr_bench.metrics.suite import MetricSuite
+from facesr_bench.ranks import check_shared_folder, is_first_process
 from facesr_bench.record import Outcome, make_record
 from facesr_bench.results import now, write_record
 from facesr_bench.scoring import score_batches, super_resolve_test_set
@@ -60,7 +67,9 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
         FaceSRError: with a sentence for the user.
     """
     environment = dict(os.environ)
-    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+    first = is_first_process()
+    if OUTPUT_DIR_VARIABLE not in os.environ:
+        check_shared_folder(config.output_dir)
     output_dir = _output_dir(config, sweep_number)
     os.environ[OUTPUT_DIR_VARIABLE] = str(output_dir)  # for the processes DDP starts
     OmegaConf.register_new_resolver("run_dir", lambda: str(output_dir), replace=True)
@@ -68,16 +77,16 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
     lock = FileLock(output_dir / ".lock")
     interrupts = Interrupts()
     try:
-        if rank == 0:
+        if first:
             _open_output_dir(output_dir, lock, settings)
         start_logging(
-            output_dir / "run.log" if rank == 0 else None,
-            logging.INFO if rank == 0 else logging.ERROR,
+            output_dir / "run.log" if first else None,
+            logging.INFO if first else logging.ERROR,
         )
         with interrupts.listening():
-            _run(settings, output_dir, rank, interrupts)
-    except RunInterrupted as error:
-        raise RunInterrupted(f"{error}{_how_to_resume(overrides, output_dir)}") from error
+            _run(settings, output_dir, first, interrupts)
+    except (RunInterrupted, DiskFull, WorkerDied) as error:
+        raise type(error)(f"{error}{_how_to_resume(overrides, output_dir)}") from error
     finally:
         lock.release(force=True)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -87,7 +96,7 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
     return output_dir
 
 
-def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Interrupts) -> None:
+def _run(settings: dict[str, Any], output_dir: Path, first: bool, interrupts: Interrupts) -> None:
     started, clock = now(), time.perf_counter()
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
     data = build_data(settings["data"])
@@ -124,7 +133,7 @@ def _run(settings: dict[str, Any], output_dir: Path, rank: int, interrupts: Inte
         if fitted.seconds:
             log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
     if settings["stage"] != "fit" and method.restores:
-        _test(settings, output_dir, rank, method, data, suite, weights, fitted, (started, clock))
+        _test(settings, output_dir, first, method, data, suite, weights, fitted, (started, clock))
 
 
 def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Method, MetricSuite]:
@@ -158,7 +167,7 @@ def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Met
 def _test(
     settings: Mapping[str, Any],
     output_dir: Path,
-    rank: int,
+    first: bool,
     method: Method,
     data: FaceSRDataModule,
     suite: MetricSuite,
@@ -179,10 +188,10 @@ def _test(
     suite.to(torch.device("cpu"))  # or the method's peak memory would count the metrics' networks
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    if rank != 0:
+    if not first:
         return
-    first = data.test_batches(batch_size=made.batch_size)[:1]
-    inputs = next(iter(data.test_loader(first)))["lr"].to(device)
+    batch = data.test_batches(batch_size=made.batch_size)[:1]
+    inputs = next(iter(data.test_loader(batch)))["lr"].to(device)
     cost = measure_cost(method.to(device), to_float(inputs))
     write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))
     people = dict(zip(test_set.keys, test_set.identities, strict=True))
@@ -247,6 +256,8 @@ def _open_output_dir(output_dir: Path, lock: FileLock, settings: dict[str, Any])
         ) from None
     except OSError as error:
         raise ConfigError(f"Cannot write to output_dir {output_dir}: {error}.") from error
+    for folder in (output_dir, output_dir / "checkpoints", output_dir / "images"):
+        sweep_temporaries(folder)
     text = OmegaConf.to_yaml(OmegaConf.create(settings))
     write_atomically(output_dir / "config.yaml", text.encode())
 

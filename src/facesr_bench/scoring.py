@@ -105,7 +105,7 @@ def super_resolve_test_set(
             warnings.filterwarnings("ignore", message=".*Total length of `DataLoader`.*is zero.*")
             trainer.test(method, dataloaders=data.test_loader(waiting), verbose=False)
     trainer.strategy.barrier()
-    return SuperResolved(trainer, batch_size)
+    return SuperResolved(trainer, min(batch_size, method.halving.most or batch_size))
 
 
 @torch.no_grad()

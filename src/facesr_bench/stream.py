@@ -139,7 +139,9 @@ def fixed_lr(sample: Sample, degradation: Degradation, protocol_seed: int, role:
 class StreamSampler(Sampler[list[int]]):
     """Batches of positions for one rank, from ``images_seen`` to the end of the budget.
 
-    A phase's batch size counts all ranks together; rank r takes the r-th share of every batch.
+    A phase's batch size counts all ranks together; of R ranks, rank r takes every R-th position of a
+    batch, from r on. Discriminators that compare strided groups of samples (minibatch deviation) then
+    find the same groups on any number of ranks, as long as a share holds whole groups.
     It has no length on purpose: Lightning would compare it with the batches of an earlier attempt.
     """
 
@@ -158,7 +160,5 @@ class StreamSampler(Sampler[list[int]]):
         position = self._start
         while not self._budget.finished(position):
             batch = self._budget.phase_at(position)[0].batch_size
-            share = batch // self._world_size
-            first = position + self._rank * share
-            yield list(range(first, first + share))
+            yield list(range(position + self._rank, position + batch, self._world_size))
             position += batch

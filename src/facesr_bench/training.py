@@ -10,16 +10,21 @@ from typing import Any
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning, see there)
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.layer_sync import LayerSync
 from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
 
 from facesr_bench.budget import Budget
 from facesr_bench.callbacks import Checkpointing, ImageCounter, LossLog, SpeedNotice
 from facesr_bench.checkpoints import AtomicCheckpointIO, load_weights, read_checkpoint
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import TrainingError
+from facesr_bench.finite import FiniteGuard
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method, TrainingContext
+from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
 from facesr_bench.previews import Previews
+from facesr_bench.workers import worker_errors
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +44,18 @@ class Fitted:
     interrupted: bool
 
 
+class _SyncedNorms(LayerSync):
+    """Lightning asks for it under DDP: batch statistics are those of all processes together."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        sync_batch_norms(model)
+        return model
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        unsync_batch_norms(model)
+        return model
+
+
 def build_trainer(
     config: Mapping[str, Any], method: Method, loggers: list[Any], callbacks: list[Any], stage: str
 ) -> pl.Trainer:
@@ -46,8 +63,9 @@ def build_trainer(
 
     The harness fills in what must not be left to habit: under DDP a method with manual optimisation
     leaves parameters without a gradient in each of its backward passes, so unused parameters are
-    looked for; SR images are made in float32 whatever the training precision was. float32 is IEEE's,
-    not TF32: the switches are PyTorch's, so they hold for the process.
+    looked for, and BatchNorm sees the batch of all processes; SR images are made in float32 whatever
+    the training precision was. float32 is IEEE's, not TF32: the switches are PyTorch's, so they hold
+    for the process.
     """
     options = dict(config)
     strategy: Any = options.pop("strategy", "auto")
@@ -72,7 +90,7 @@ def build_trainer(
         precision=precision,
         logger=loggers or False,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), _SyncedNorms()],
         max_epochs=1,
         max_steps=-1,
         limit_val_batches=0,
@@ -131,11 +149,15 @@ def fit(
         hint: what to propose to those who would wait long on a CPU, or None to say nothing.
     """
     train_images = len(data.required("train"))
-    checkpointing = Checkpointing(
-        output_dir / "checkpoints" / "last.ckpt", budget, -(-budget.images // 20), interrupts
-    )
+    path = output_dir / "checkpoints" / "last.ckpt"
+    guard = FiniteGuard(budget, path)
+    checkpointing = Checkpointing(path, budget, -(-budget.images // 20), interrupts, guard)
     every = log_every or -(-budget.images // 100)
-    callbacks: list[pl.Callback] = [ImageCounter(budget), LossLog(budget, every), checkpointing]
+    callbacks: list[pl.Callback] = [
+        ImageCounter(budget),
+        LossLog(budget, every, guard),
+        checkpointing,
+    ]
     pictures = preview_every or -(-budget.images // 10)
     callbacks.append(Previews(output_dir / "images", pictures, budget.images))
     if hint is not None:
@@ -154,7 +176,8 @@ def fit(
     started = time.perf_counter()
     if resume_from is not None and _take_if_finished(method, budget, resume_from):
         return Fitted(method.images_seen, 0.0, False)
-    trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    with worker_errors():
+        trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
     seconds = time.perf_counter() - started
     if not checkpointing.stopped and not budget.finished(method.images_seen):
         raise TrainingError(

@@ -102,7 +102,7 @@ def test_images_are_dropped_only_once_the_record_is_written(
     def test_stage() -> None:
         began = now(), time.perf_counter()
         weights = StartingWeights("no training needed", [], None)
-        run._test(SETTINGS, tmp_path, 0, Toy(), data(), MetricSuite([]), weights, None, began)
+        run._test(SETTINGS, tmp_path, True, Toy(), data(), MetricSuite([]), weights, None, began)
 
     def full(path: Path, record: dict[str, Any]) -> None:
         raise OSError("No space left on device")

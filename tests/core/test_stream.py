@@ -73,10 +73,24 @@ def test_a_resumed_run_goes_on_where_it_stopped() -> None:
 
 def test_ranks_share_each_batch_without_overlap() -> None:
     single = positions()
-    both = [
-        a + b for a, b in zip(positions(rank=0, world=2), positions(rank=1, world=2), strict=True)
-    ]
-    assert both == single
+    shares = zip(positions(rank=0, world=2), positions(rank=1, world=2), strict=True)
+    assert [sorted(a + b) for a, b in shares] == single
+
+
+def test_strided_groups_of_a_batch_are_the_same_on_every_number_of_ranks() -> None:
+    """Of N samples, discriminators compare 0 with N/4, N/2 and 3N/4; shares hold whole groups."""
+    whole = Budget([Phase("one", 16, 16)])
+
+    def groups(world: int) -> set[frozenset[int]]:
+        shares = [next(iter(StreamSampler(whole, 0, rank, world))) for rank in range(world)]
+        return {
+            frozenset(share[first :: len(share) // 4])
+            for share in shares
+            for first in range(len(share) // 4)
+        }
+
+    assert groups(1) == groups(2) == groups(4)
+    assert frozenset({0, 4, 8, 12}) in groups(1)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

@@ -42,7 +42,8 @@ class ZipContainer(Container):
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DataError(f"{path} is not a whole zip archive ({error}). {hint(path)}") from error
-        infos = [info for info in self._archive.infolist() if not info.is_dir()]
+        # Not is_dir(), which stumbles over an entry without a name.
+        infos = [info for info in self._archive.infolist() if not info.filename.endswith("/")]
         self._infos = {check_name(info.filename, path): info for info in infos}
         refuse_twice(path, (info.filename for info in infos))
 

@@ -37,7 +37,14 @@ def check_name(name: str, container: Path) -> str:
         DataError: an absolute name, one with "..", a drive letter or a backslash.
     """
     parts = name.split("/")
-    if name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or "\0" in name:
+    if (
+        not name
+        or name.startswith("/")
+        or ".." in parts
+        or "\\" in name
+        or ":" in parts[0]
+        or "\0" in name
+    ):
         raise DataError(
             f"{container} holds an entry named {name!r}, which points outside the archive. Such a file "
             "is not what the owner distributes; get it again."

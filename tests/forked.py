@@ -1,0 +1,85 @@
+"""A job in a forked process: nothing is imported again, and it may be killed."""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from facesr_bench.cli import main
+
+
+class Forked:
+    """Runs ``job`` in a process of its own; its output goes to a file.
+
+    Args:
+        job: its result is the exit code; None is 0.
+        log: gets standard output and error.
+        folder: its working directory.
+        env: added to its environment.
+    """
+
+    def __init__(
+        self, job: Callable[[], int | None], log: Path, folder: Path, env: Mapping[str, str] = {}
+    ) -> None:
+        self._log = log
+        self._pid = os.fork()
+        if self._pid == 0:
+            code = 70
+            try:
+                self._settle(folder, env)
+                code = job() or 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+
+    def _settle(self, folder: Path, env: Mapping[str, str]) -> None:
+        file = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.stdout, sys.stderr = (open(number, "w") for number in (1, 2))  # noqa: PTH123, SIM115
+        os.chdir(folder)
+        os.environ |= env
+        torch.set_num_threads(1)  # threads do not survive a fork
+
+    def wait(self, timeout: float = 900) -> int:
+        """The exit code, or minus the signal that ended it; a job that hangs is killed."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self._pid, 9)
+        os.waitpid(self._pid, 0)
+        raise AssertionError(f"It did not end:\n{self.said}")
+
+    @property
+    def said(self) -> str:
+        """What it wrote."""
+        return self._log.read_text(errors="replace")
+
+
+def command(
+    words: Sequence[str],
+    folder: Path,
+    plant: Callable[[], object] | None = None,
+    env: Mapping[str, str] = {},
+) -> tuple[int, str]:
+    """``facesr-bench WORDS`` in a fork, after ``plant()`` made something go wrong there."""
+
+    def job() -> int:
+        if plant is not None:
+            plant()
+        return main(list(words))
+
+    done = Forked(job, folder / "said.txt", folder, env)
+    return done.wait(), done.said
