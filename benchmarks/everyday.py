@@ -20,7 +20,7 @@ from PIL import Image
 from report import note
 
 SIDE = 64
-ENGINE = "import torch, pytorch_lightning, torchmetrics"
+ENGINE = "from facesr_bench import torchvision_ops; import torch, pytorch_lightning, torchmetrics"
 MEASURES = "psnr_rgb,psnr_y,ssim_rgb,ssim_y,swd"
 
 

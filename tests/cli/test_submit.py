@@ -103,7 +103,7 @@ FAULTS = {
         "smoke budget, which is no result",
     ),
     "schema": (lambda run: change(run, schema=0), "its schema is 0"),
-    "protocol": (lambda run: change(run, protocol={"name": "tiny"}), "no name, whole version"),
+    "protocol": (lambda run: change(run, protocol={"name": "tiny"}), "version is not a whole"),
     "weights": (lambda run: change(run, weights=[{"file": "a.ckpt"}]), "a.ckpt has no sha256"),
     "differs": (
         lambda run: change(run, verified=[{"verdict": "differs", "findings": ["a weight"]}]),
