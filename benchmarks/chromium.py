@@ -15,7 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+)
 
 
 def find_chromium() -> str | None:
@@ -119,12 +126,14 @@ class Browser:
                 type=kind, x=x, y=y, button="left", buttons=1, clickCount=1,
             )  # fmt: skip
 
-    def press(self, key: str, code: int) -> None:
-        """Press and release a key, such as ("ArrowRight", 39)."""
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press and release a key by name and code; ``text`` is what typing it enters."""
         for kind in ("keyDown", "keyUp"):
             self.call(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code
-            )
+                "Input.dispatchKeyEvent",
+                type=kind, key=key, code=key, windowsVirtualKeyCode=code,
+                text=text if kind == "keyDown" else "",
+            )  # fmt: skip
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:

@@ -64,7 +64,7 @@ def test_sorting_by_a_click_and_by_the_keyboard(page: Any) -> None:
     )
     assert page.run("document.querySelectorAll('#table thead th')[1].ariaSort") == "descending"
     page.run("document.querySelectorAll('#table thead button')[1].focus()")
-    page.press("Enter", 13)
+    page.press("Enter", 13, "\r")
     assert column(page, 1) == first[::-1]
     assert page.run("document.querySelectorAll('#table thead th')[1].ariaSort") == "ascending"
     page.run(

@@ -78,7 +78,9 @@ function drawScatter(points, metric, costTitle) {
     const line = front(points, metric.higher).map((p) => `${x.at(p.price)},${y(p.v)}`);
     root.append(svg("polyline", { class: "front", points: line.join(" ") }));
   }
-  const taken = [];
+  // Names keep clear of the points, and are drawn above everything.
+  const taken = points.map((p) => ({ x0: x.at(p.price) - 7, x1: x.at(p.price) + 7, y: y(p.v) + 4 }));
+  const labels = svg("g", { class: "labels" });
   for (const p of [...points].sort((a, b) => y(a.v) - y(b.v))) {
     const [px, py] = [x.at(p.price), y(p.v)];
     const name = page.methods[p.number].name;
@@ -92,10 +94,11 @@ function drawScatter(points, metric, costTitle) {
     }
     group.append(svg("circle", { class: "dot", cx: px, cy: py, r: 5.5 }));
     const label = freePlace(px, py, name, width - 4, taken);
-    if (label.far) group.append(svg("line", { class: "leader", x1: px, x2: label.x, y1: py, y2: label.y - 4 }));
-    group.append(text(label.x, label.y, name, label.end ? "name end" : "name", 26));
+    if (label.far) labels.append(svg("line", { class: "leader", x1: px, x2: label.x, y1: py, y2: label.y - 4 }));
+    labels.append(text(label.x, label.y, name, label.end ? "name end" : "name", 26));
     root.append(group);
   }
+  root.append(labels);
   return root;
 }
 
