@@ -25,7 +25,10 @@ _BUILT = ("facesr_bench.datamodule.", "facesr_bench.datasets.", "facesr_bench.de
 class Inputs(Protocol):
     """The test images by key; None for what the set does not have."""
 
-    facts: ImageAttributes
+    @property
+    def facts(self) -> ImageAttributes:
+        """Attributes and domains, as far as the data set knows them."""
+        ...
 
     def hr(self, key: str) -> UInt8Image | None:
         """Ground truth of an image."""

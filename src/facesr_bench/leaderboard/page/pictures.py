@@ -80,8 +80,8 @@ def copy_pictures(board: Board, inputs: Inputs, count: int, folder: str, write: 
             made.notes.append(
                 f"{run.name}: {_of(missing, len(keys))} cannot be shown. {missing[0]}"
             )
-    for side, read in (("hr", inputs.hr), ("lr", inputs.lr)):
-        files, missing = _write_all(keys, read, f"{folder}/{side}", write, made)
+    for side, given in (("hr", inputs.hr), ("lr", inputs.lr)):
+        files, missing = _write_all(keys, given, f"{folder}/{side}", write, made)
         if any(files):
             made.files[side] = files
         if missing:
