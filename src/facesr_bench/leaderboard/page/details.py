@@ -98,7 +98,11 @@ def _counted(name: str, value: object) -> str:
 
 def _weights(files: Sequence[Mapping[str, Any]]) -> Html | None:
     rows = [
-        (home_free(str(f.get("name"))), str(f.get("role", "")), str(f.get("sha256", "")))
+        (
+            home_free(str(f.get("name") or f.get("file") or "–")),
+            str(f.get("role", "")),
+            str(f.get("sha256", "")),
+        )
         for f in files
     ]
     return _table("Weights that were read", ("file", "role", "sha256"), rows)

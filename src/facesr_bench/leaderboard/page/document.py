@@ -137,7 +137,7 @@ def _theme_button() -> Html:
 
 
 def _footer() -> Html:
-    return tag("footer", "Made by facesr-bench from run records; no number was typed by hand.")
+    return tag("footer", "Made by facesr-bench from run records.")
 
 
 def _document(title: str, body: Sequence[Content]) -> str:

@@ -47,6 +47,10 @@ function metricOptions(keep) {
     .map(([number, title]) => [number, title]);
 }
 
+function titled(metric) {
+  return metric.higher === null ? metric.title : metric.title + ", " + direction(metric);
+}
+
 function direction(metric) {
   return metric.higher === null ? "" : metric.higher ? "higher is better" : "lower is better";
 }

@@ -29,7 +29,8 @@ function compareImages(section) {
   // All methods side by side where there is room for pictures worth looking at.
   function tileSize() {
     if (window.innerWidth < 640) return 120;
-    return Math.max(120, Math.min(220, Math.floor(1200 / page.methods.length) - 14));
+    const many = page.methods.length;
+    return Math.max(120, Math.min(220, Math.floor((section.clientWidth - 13 * (many - 1)) / many)));
   }
 
   function draw() {

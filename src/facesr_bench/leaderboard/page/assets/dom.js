@@ -49,6 +49,10 @@ function compact(value) {
   return String(Number(value.toPrecision(3)));
 }
 
+function count(number) {
+  return number.toLocaleString("en-US");
+}
+
 function clear(node) {
   node.replaceChildren();
   return node;

@@ -34,7 +34,7 @@ function spreadChart(section) {
     const images = page.images;
     words.push("Hill: share of images; box: quarters, the thick line is the median; dot: mean.");
     if (paired && chosen.higher !== null) words.push("Percentages: images on which the method is better than the other.");
-    if (images.shown < images.of) words.push(`${images.shown} of ${images.of} images are drawn, chosen by the hash of their key.`);
+    if (images.shown < images.of) words.push(`${count(images.shown)} of ${count(images.of)} images are drawn, chosen by the hash of their key.`);
     if (left.length) words.push("No scores of single images: " + left.join(", ") + ".");
     note.textContent = words.join(" ");
   }
@@ -72,7 +72,7 @@ function drawSpread(rows, metric, paired) {
   const x = linear(low, high, left, width - right);
   const what = metric.title + ", image by image" + (paired ? ", differences" : "");
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": what });
-  root.append(text(left, 16, (paired ? "difference in " : "") + metric.title + "  " + direction(metric), "name"));
+  root.append(text(left, 16, (paired ? "difference in " : "") + titled(metric), "name"));
   for (const tick of niceTicks(low, high, narrow ? 5 : 9)) {
     root.append(svg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - 26 }));
     root.append(text(x(tick), height - 10, tickLabel(tick), "middle"));

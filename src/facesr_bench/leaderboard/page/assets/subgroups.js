@@ -24,7 +24,7 @@ function subgroupChart(section) {
     clear(chart).append(drawGroups(groups, metric.value(), chosen, part.name.replaceAll("_", " ")));
     numbers.replaceChildren(numbers.firstChild, groupTable(groups, metric.value()));
     const words = [`Groups ${part.cut}; whiskers are 95 % intervals of the mean.`];
-    if (part.unknown) words.push(`${part.unknown} images have no such attribute.`);
+    if (part.unknown) words.push(`${count(part.unknown)} images have no such attribute.`);
     if (groups.some((g) => g.n < 20)) words.push("Groups of fewer than 20 images say little.");
     words.push(`With ${options.length} ways to split the images, some differences as large as an interval are chance.`);
     note.textContent = words.join(" ");
@@ -41,7 +41,7 @@ function drawGroups(groups, column, metric, by) {
   const height = top + groups.length * step + 34;
   const ends = groups.flatMap((g) => methods.flatMap((m) => (g.means[column][m] || []).filter((v) => v !== null)));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${metric.title} by ${by}` });
-  root.append(text(left, 16, metric.title + "  " + direction(metric), "name"));
+  root.append(text(left, 16, titled(metric), "name"));
   if (!ends.length) return root;
   const [low, high] = padded(ends, 0.04);
   const x = linear(low, high, left, width - right);
@@ -49,7 +49,7 @@ function drawGroups(groups, column, metric, by) {
     const y = top + i * step;
     if (i % 2 === 0) root.append(svg("rect", { class: "band", x: 0, y, width, height: step }));
     const title = i ? group.label : "all images";
-    const size = `${group.n} images` + (group.people ? `, ${group.people} people` : "");
+    const size = `${count(group.n)} images` + (group.people ? `, ${count(group.people)} people` : "");
     if (narrow) root.append(text(left, y + 15, `${title} · ${size}`, i ? "name" : "strong"));
     else root.append(text(14, y + step / 2 - 3, title, i ? "name" : "strong", 26), text(14, y + step / 2 + 12, size));
   });
@@ -83,8 +83,8 @@ function groupTable(groups, column) {
   const rows = groups.map((group, i) =>
     el("tr", {},
       el("th", { scope: "row" }, i ? group.label : "all images"),
-      el("td", {}, String(group.n)),
-      el("td", {}, group.people ? String(group.people) : "–"),
+      el("td", {}, count(group.n)),
+      el("td", {}, group.people ? count(group.people) : "–"),
       ...methods.map((m) => {
         const cell = group.means[column][m];
         return el("td", { class: "number" }, cell ? show(cell[0]) : "–",
