@@ -18,6 +18,7 @@ from typing import Any
 
 from chromium import Browser, browser, find_chromium
 from page_runs import make_runs
+from report import note
 
 from facesr_bench.leaderboard.page.site import IMAGES, write_site
 from facesr_bench.leaderboard.records import find_records
@@ -78,8 +79,10 @@ def main() -> None:
             return
         page, empty = measure(executable, out, options.repeats)
         print(f"{'':24}{'page':>10}{'empty page':>12}   (ms, median of {options.repeats})")
+        what = f"page of {options.images} images x {options.methods} methods, opening"
         for name, value in page.items():
             print(f"{name:24}{value:10.0f}{empty[name]:12.0f}")
+            note(f"{what}, {name}, against an empty page", "ms", value, empty[name])
 
 
 def _sizes(files: dict[str, Any]) -> None:
