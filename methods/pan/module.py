@@ -70,6 +70,8 @@ class PAN(Method):
         "Wong et al., Perceptual Image Super-Resolution with Progressive Adversarial Network, "
         "arXiv 2003.03756, 2020"
     )
+    reference: ClassVar[str] = "none: no official code was found"
+    rank_dependent: ClassVar[str] = "the discriminator compares the images of a process in groups"
 
     def __init__(
         self,
