@@ -71,7 +71,7 @@ class PAN(Method):
         "arXiv 2003.03756, 2020"
     )
     reference: ClassVar[str] = "none: no official code was found"
-    rank_dependent: ClassVar[str] = "the discriminator compares the images of a process in groups"
+    rank_dependent: ClassVar[str] = "lr_psnr is a logarithm, and a small share holds no whole group"
 
     def __init__(
         self,

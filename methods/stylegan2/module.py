@@ -58,7 +58,6 @@ class StyleGAN2Prior(Method):
     reference: ClassVar[str] = "https://github.com/NVlabs/stylegan2-ada-pytorch at d72cc7d0"
     pairing: ClassVar[Literal["paired", "unpaired", "hr"]] = "hr"
     restores: ClassVar[bool] = False
-    rank_dependent: ClassVar[str] = "the discriminator compares the images of a process in groups"
 
     def __init__(
         self,
