@@ -27,6 +27,7 @@ QUICK: dict[str, list[str]] = {
     "pan_speed": ["--scale", "smoke", "--sides", "16", "--steps", "3", "--clock", "cpu"],
     "pulse_speed": ["--batch", "2", "--steps", "5", "--repeats", "1", "--clock", "cpu"],
     "propulse_speed": ["--steps", "3", "--clock", "cpu"],
+    "propulse_table1": ["--steps", "5", "--timed", "1", "--clock", "cpu"],
     "dap_fsr_speed": ["--scale", "smoke", "--steps", "2", "--clock", "cpu"],
     "metric_suite": ["--pairs", "32"],
     "ssim_speed": [],
@@ -34,7 +35,6 @@ QUICK: dict[str, list[str]] = {
     "frechet_kid": [],
     "loader_throughput": ["--pairs", "16/64", "--images", "64", "--rounds", "1", "--workers"],
     "synthface_rendering": [],
-    "page_load": ["--images", "50", "--repeats", "1"],
 }
 """Every benchmark, and its arguments where a glance is enough."""
 

@@ -1,15 +1,13 @@
 """What a file of weights must hold, and whether it is of this experiment and these phases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from facesr_bench.budget import Budget, Phase
-from facesr_bench.errors import ConfigError, WeightsError
-
-Row = dict[str, Any]
-"""A phase in plain values, as ``method.budget.phases`` would give it."""
+from facesr_bench.budget import Phase
+from facesr_bench.errors import WeightsError
+from facesr_bench.phases import Row
 
 
 def complete_state(content: Mapping[str, Any], D: nn.Module | None) -> dict[str, Tensor]:
@@ -53,62 +51,9 @@ def check_variant(content: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         )
 
 
-def rows_of(budget: Budget) -> list[Row]:
-    """The phases as plain values, for the checkpoint."""
-    return [
-        {"name": p.name, "images": p.images, "batch_size": p.batch_size, **p.facts}
-        for p in budget.phases
-    ]
+def fade_facts(phase: Phase, begin: int) -> Row:
+    """What a resumed fade depends on: where it begins and how long it is make alpha.
 
-
-def check_resumed(rows: Sequence[Row] | None, budget: Budget, images_seen: int) -> None:
-    """Refuse to resume by phases that would not have led to where the checkpoint stands.
-
-    Phases to come may be others, and the one that training stands in may be longer or shorter, unless
-    it is a fade: alpha follows its length.
-
-    Args:
-        rows: what :func:`rows_of` saved; None (an older file) says nothing, and passes.
-        budget: of the run that resumes.
-        images_seen: where the checkpoint stands.
-
-    Raises:
-        ConfigError: a step before that would have been another.
+    A step before the end of one may reach into the next.
     """
-    if rows is None:
-        return
-    saved = Budget.from_config({"phases": rows})
-    ours = [*_steps_before(budget, images_seen), None]
-    for theirs, own in zip([*_steps_before(saved, images_seen), None], ours, strict=False):
-        if theirs != own:
-            raise ConfigError(
-                f"PAN: the checkpoint stands at {images_seen} images of other phases: its run had "
-                f"{_said(theirs)} where this one has {_said(own)}. A run resumes by its own phases "
-                f"(the same method.budget; its images= were {saved.images}). To train by others from "
-                "these weights, give the file with init= instead of ckpt=."
-            )
-
-
-def _steps_before(budget: Budget, images_seen: int) -> list[tuple[Row, int, int]]:
-    """Phases begun before ``images_seen``: what each is, where its steps start, and how many it had."""
-    found, begin = [], 0
-    for phase, start, steps in budget.steps():
-        taken = min(steps, -(-(images_seen - start) // phase.batch_size))
-        if taken > 0:
-            found.append((_what(phase, begin), start, taken))
-        begin += phase.images
-    return found
-
-
-def _what(phase: Phase, begin: int) -> Row:
-    """Where a fade begins and how long it is make alpha; a step before may reach into it."""
-    fade = {"begin": begin, "images": phase.images} if phase.facts.get("fade") else {}
-    return {"name": phase.name, "batch_size": phase.batch_size, **phase.facts, **fade}
-
-
-def _said(steps: tuple[Row, int, int] | None) -> str:
-    if steps is None:
-        return "nothing yet"
-    row, start, taken = steps
-    facts = ", ".join(f"{key} {value}" for key, value in row.items() if key != "name")
-    return f"{taken} steps of {row['name']} from image {start} on ({facts})"
+    return {"begin": begin, "images": phase.images} if phase.facts.get("fade") else {}

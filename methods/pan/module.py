@@ -12,10 +12,11 @@ from torch.optim import Adam
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.errors import ConfigError
 from facesr_bench.method import Batch, Method, TrainingContext
+from facesr_bench.phases import check_resumed, rows_of, scaled
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
 
-from .checkpoint import check_resumed, check_variant, complete_state, rows_of
+from .checkpoint import check_variant, complete_state, fade_facts
 from .consistency import ConsistencyWatch
 from .discriminator import Discriminator
 from .fade import Stage, box_to, fade_data
@@ -30,7 +31,7 @@ from .losses import (
 from .noise import FixedNoise, TrainingNoise
 from .passes import TwoPasses
 from .preview import PREVIEWED, pairs
-from .schedule import PhaseUnit, Recipe, check_phases, scaled, stage_at
+from .schedule import PhaseUnit, Recipe, check_phases, stage_at
 from .variants import NoiseEval, check_choices, check_numbers, check_sides, check_skips
 
 
@@ -70,8 +71,6 @@ class PAN(Method):
         "Wong et al., Perceptual Image Super-Resolution with Progressive Adversarial Network, "
         "arXiv 2003.03756, 2020"
     )
-    reference: ClassVar[str] = "none: no official code was found"
-    rank_dependent: ClassVar[str] = "lr_psnr is a logarithm, and a small share holds no whole group"
 
     def __init__(
         self,
@@ -146,10 +145,10 @@ class PAN(Method):
             images: override of the total; phases shrink or grow in proportion.
         """
         if config.get("phases"):
-            return scaled(Budget.from_config(config), images)
+            return scaled(Budget.from_config(config), images, "PAN")
         recipe = Recipe.from_config({k: v for k, v in config.items() if k != "phases"})
         phases = recipe.phases(self.side, progressive=self.progressive, unit=self.phase_unit)
-        return scaled(Budget(phases), images)
+        return scaled(Budget(phases), images, "PAN")
 
     def bind(self, context: TrainingContext) -> None:
         """Refuse a budget that this network cannot be trained by."""
@@ -293,7 +292,8 @@ class PAN(Method):
         """Take moments back within a phase, not at its end; refuse another variant or other phases."""
         check_variant(checkpoint, self.variant)
         super().on_load_checkpoint(checkpoint)
-        check_resumed(checkpoint.get("pan_phases"), self.context.budget, self.images_seen)
+        phases, budget = checkpoint.get("pan_phases"), self.context.budget
+        check_resumed(phases, budget, self.images_seen, "PAN", fade_facts)
         self._adam_phase = checkpoint.get("pan_adam_phase")
 
     # -- inference --------------------------------------------------------------------------------

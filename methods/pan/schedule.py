@@ -6,13 +6,13 @@ batch and a learning rate of its own. The paper says "iterations"; its table is 
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from facesr_bench.budget import Budget, Phase, whole_number
 from facesr_bench.errors import ConfigError
+from facesr_bench.phases import check_steps
 
 from .fade import Stage
 from .layers import sides_up_to
@@ -133,35 +133,6 @@ def _check_rate(value: Any, what: str) -> None:
         raise ConfigError(f"PAN: {what} must be a learning rate above 0, but is {value!r}.")
 
 
-def scaled(whole: Budget, images: int | None) -> Budget:
-    """The phases shrunk or grown to ``images`` in all; None leaves them.
-
-    Raises:
-        ConfigError: phases shrink, batches do not: some phase would get no step.
-    """
-    if images is None:
-        return whole
-    if images >= len(whole.phases):
-        budget = whole.scaled_to(images)
-        if _without_step(budget) is None:
-            return budget
-    # With every phase longer than every batch none is jumped over; roundings take an image at most.
-    longest, shortest = max(p.batch_size for p in whole.phases), min(p.images for p in whole.phases)
-    enough = -(-(longest + 2) * whole.images // shortest)
-    counts = range(len(whole.phases), enough + 1)
-    least = counts[bisect_left(counts, True, key=lambda n: not _without_step(whole.scaled_to(n)))]
-    raise ConfigError(
-        f"PAN: images={images} are too few for {len(whole.phases)} phases: phases shrink, batches do "
-        f"not, so that one would reach past a whole phase. Give images={least} or more, or smaller "
-        "batches."
-    )
-
-
-def _without_step(budget: Budget) -> Phase | None:
-    """The first phase that the batch before it jumps over."""
-    return next((phase for phase, _, steps in budget.steps() if steps == 0), None)
-
-
 def stage_at(phase: Phase, offset: int) -> Stage:
     """Side and alpha after ``offset`` images of a phase; alpha rises linearly over a fade."""
     alpha = min(1.0, offset / phase.images) if phase.facts["fade"] else 1.0
@@ -186,11 +157,7 @@ def check_phases(budget: Budget, side: int, ranks: int, group: int) -> None:
     for phase in budget.phases:
         if wrong := _wrong_facts(phase, sides_up_to(side)) or _wrong_batch(phase, ranks, group):
             raise ConfigError(f"PAN: phase {phase.name!r} {wrong}.")
-    if skipped := _without_step(budget):
-        raise ConfigError(
-            f"PAN: phase {skipped.name!r} of {skipped.images} images gets no step, because the batches "
-            "before it reach past its end; make it longer or those batches smaller."
-        )
+    check_steps(budget, "PAN")
     last = budget.phases[-1]
     if last.facts["side"] != side:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """What a checkpoint must agree with: the method's networks, and the prior its codes are for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +31,35 @@ def check_prior(saved: Mapping[str, Any] | None, prior: LoadedPrior) -> None:
             f"(sha256 {min(theirs)[:16]}...), but the run uses {prior.name} "
             f"(sha256 {min(ours)[:16]}...); choose the same by prior@method.prior=NAME."
         )
+
+
+def check_variant(
+    saved: Mapping[str, Any] | None, own: Mapping[str, Any], only: Collection[str] | None = None
+) -> None:
+    """Refuse a checkpoint of another experiment, which would go on and be recorded as this one.
+
+    Args:
+        saved: the switches the checkpoint was trained with; None says nothing, and passes.
+        own: those of the method.
+        only: names that matter; None for all.
+
+    Raises:
+        WeightsError: they differ.
+    """
+    if saved is None:
+        return
+    theirs, ours = _plain(saved), _plain(own)
+    names = [n for n in ours if n in theirs and (only is None or n in only)]
+    if wrong := [name for name in names if theirs[name] != ours[name]]:
+        raise WeightsError(
+            f"These weights were trained with {', '.join(f'{n}={theirs[n]}' for n in wrong)}, but the "
+            f"method has {', '.join(f'{n}={ours[n]}' for n in wrong)}. Give the arguments they were "
+            "trained with; to train on from them as another variant use init= instead of ckpt=."
+        )
+
+
+def _plain(variant: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in variant.items()}
 
 
 def complete_state(state: State, own: State) -> dict[str, Tensor]:

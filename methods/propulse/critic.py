@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from facesr_bench.checkpoints import load_weights, read_checkpoint
+from facesr_bench.checkpoints import file_sha256, load_weights, read_checkpoint
 from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import TrainingContext
 from facesr_bench.nets.stylegan2 import Discriminator
@@ -88,7 +88,7 @@ def critic_of(prior: LoadedPrior) -> Discriminator:
     return Discriminator(sizes["resolution"], sizes["channel_base"], sizes["channel_max"])
 
 
-def load_critic(critic: Discriminator, source: str) -> None:
+def load_critic(critic: Discriminator, source: str) -> dict[str, str]:
     """Start the critic from the discriminator the prior was trained against.
 
     Args:
@@ -96,15 +96,21 @@ def load_critic(critic: Discriminator, source: str) -> None:
         source: registered weights with BasicSR's names ("stylegan2_ffhq_d_basicsr"), or the
             ``last.ckpt`` of a run of ``+method=stylegan2``.
 
+    Returns:
+        File name, sha256 and role, for the record.
+
     Raises:
         MissingRequirement: registered weights that are not here.
         WeightsError: a file without a discriminator, or of another size.
     """
+    role = "start of the critic"
     if not source.endswith((".ckpt", ".safetensors")):
-        state = discriminator_basicsr_to_ada(load_state(locate(source)))
+        file = locate(source)
+        state = discriminator_basicsr_to_ada(load_state(file))
         load_weights(critic, {"state_dict": state}, source)
-        return
-    content = read_checkpoint(Path(source).expanduser())
+        return {"file": file.path.name, "sha256": file.sha256, "role": role}
+    path = Path(source).expanduser()
+    content = read_checkpoint(path)
     whole: dict[str, Tensor] = content.get("state_dict", content)
     inner = {k.removeprefix(_IN_RUN): v for k, v in whole.items() if k.startswith(_IN_RUN)}
     if not inner:
@@ -113,6 +119,7 @@ def load_critic(critic: Discriminator, source: str) -> None:
             "method.critic_weights=null for a random start."
         )
     load_weights(critic, {"state_dict": inner}, source)
+    return {"file": path.name, "sha256": file_sha256(path), "role": role}
 
 
 def places_between(context: TrainingContext, images_seen: int, rows: int) -> Tensor:

@@ -1,34 +1,37 @@
 """Pro-PULSE as a method of the suite: its arguments, and one training step of each stage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torch.optim import Adam
 
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.errors import ConfigError
-from facesr_bench.method import Batch, Method, TrainingContext
+from facesr_bench.method import Batch, TrainingContext
 from facesr_bench.nets.identity import identity_network
 from facesr_bench.nets.vgg import vgg_features
+from facesr_bench.phases import check_resumed, check_steps, rows_of, scaled
 from facesr_bench.priors.loaded import LoadedPrior
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
 
-from .checkpoint import check_prior, complete_state
+from .checkpoint import check_prior, check_variant, complete_state
 from .critic import CriticObjective, Reg, critic_of, load_critic, places_between
-from .downsampling import LROperator, LRReduction
+from .downsampling import LROperator, LRReduction, warn_of_another_operator
 from .encoders import LR_SIDE, Heads
+from .inference import ProPULSEInference
 from .losses import Norm
-from .objectives import VGG_LAYER, Objectives, to_border
+from .objectives import VGG_LAYER, Objectives
+from .progress import Progress
 from .stages import Part, Recipe, Stage, stage_of
 from .upsampler import ProgressiveUpsampler
 from .variants import Base, Encoder, Side, StageTrainable, Switches, Term
 
 
-class ProPULSE(Method):
+class ProPULSE(ProPULSEInference):
     """Progressive encoders of LR faces into W+ (Zhou et al., TIP 2022).
 
     Images are RGB in [0, 1] at the border, [-1, 1] inside. The prior may be a StyleGAN2 of any size
@@ -120,11 +123,18 @@ class ProPULSE(Method):
             prior, self.switches, n_feats, hidden, heads,
             chain=chain, init_bias_w_avg=init_bias_w_avg,
         )  # fmt: skip
+        generator = self.nets.G_ds
+        self.progress = Progress(
+            self.switches, generator.num_codes, branches=len(generator.sides_out) > 1
+        )
+        self.variant = {**asdict(self.switches), "heads": heads, "chain": chain}
+        self.trained_on = [dict(entry) for entry in prior.trained_on]
+        self.weight_files = [dict(entry) for entry in prior.files]
         self.critic = critic_of(prior) if self.switches.critic else None
         if self.critic is not None and critic_weights is not None:
-            load_critic(self.critic, critic_weights)
+            self.weight_files.append(load_critic(self.critic, critic_weights))
         self.critic_objective = CriticObjective(reg, gamma, r1_interval)
-        reduction = LRReduction(lr_operator, self.nets.G_ds.sides, LR_SIDE)
+        reduction = LRReduction(lr_operator, generator.sides, LR_SIDE)
         self.objectives = Objectives(self.switches, reduction, pp_weight)
         self._vgg = perceptual if pp_weight > 0 and self.switches.trains("branches") else None
         self._recogniser = identity if self.switches.id_weight > 0 else None
@@ -133,6 +143,7 @@ class ProPULSE(Method):
         )
         self._parts, self._lr, self._critic_lr = tuple(stages), lr, critic_lr or lr
         self._at: Stage | None = None
+        self._compared = False  # whether the data's LR is what L_rec takes it for
         self._shown: tuple[Tensor, Tensor] | None = None
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self._format)  # type: ignore[call-overload]
@@ -148,14 +159,15 @@ class ProPULSE(Method):
             images: override of the total; phases shrink or grow in proportion.
         """
         if config.get("phases"):
-            return Budget.from_config({"phases": config["phases"]}, images)
+            return scaled(Budget.from_config({"phases": config["phases"]}), images, "Pro-PULSE")
         recipe = Recipe.from_config({k: v for k, v in config.items() if k != "phases"})
         stages = self.switches.stages(self.nets.G_ds.sides, self._parts)
-        budget = Budget(recipe.phases(stages, direct=self.switches.encoder != "progressive"))
-        return budget if images is None else budget.scaled_to(images)
+        direct = self.switches.encoder != "progressive"
+        return scaled(Budget(recipe.phases(stages, direct=direct)), images, "Pro-PULSE")
 
     def bind(self, context: TrainingContext) -> None:
         """Check the phases, and open the networks that their losses look through."""
+        check_steps(context.budget, "Pro-PULSE")
         stages = [self._stage_of(phase) for phase in context.budget.phases]
         for stage in stages:
             if not self.switches.trains(stage.part):
@@ -186,6 +198,7 @@ class ProPULSE(Method):
         phase, offset = self.context.budget.phase_at(self.images_seen)
         stage, adams = self._stage_of(phase), self._adams()
         if stage != self._at:
+            self.progress.begin(stage)
             self.nets.enter(stage)
             self._at = stage
         if stage.part == "branches":
@@ -210,6 +223,9 @@ class ProPULSE(Method):
     ) -> dict[str, Tensor]:
         """One pass of the generator serves the critic, detached, and then the encoder."""
         lr, hr = self._to_network(batch["lr"]), self._to_network(batch["hr"])
+        if not self._compared:
+            warn_of_another_operator(self.objectives.reduce, hr, lr)
+            self._compared = True
         generator, critic, terms = self.nets.G_ds, self.critic, self.switches.terms(stage)
         said: dict[str, Tensor] = {}
         image, features = generator.features(self.nets.codes(lr, stage.codes))
@@ -258,72 +274,34 @@ class ProPULSE(Method):
             for name, network in self._players().items()
         ]
 
-    # -- inference --------------------------------------------------------------------------------
-
-    def codes(self, lr: Tensor) -> Tensor:
-        """LR (N, 3, 16, 16) in [0, 1] to codes (N, L, w_dim): E_W+'s as far as it was trained."""
-        return self.nets.codes(self._to_network(lr))
-
-    def images_of(self, ws: Tensor) -> dict[int, Tensor]:
-        """Images (N, 3, side, side) in [0, 1] of codes (N, L, w_dim), by side."""
-        return {side: to_border(x).clamp(0, 1) for side, x in self.nets.G_ds(ws).items()}
-
-    def side_outputs(self, lr: Tensor) -> dict[int, Tensor]:
-        """LR as in :meth:`super_resolve` to the images of every side, by side."""
-        return self.images_of(self.codes(lr))
-
-    def super_resolve(self, lr: Tensor) -> Tensor:
-        """LR (N, 3, 16, 16) in [0, 1] to the images of side ``hr_size``, the same."""
-        image = self.nets.G_ds(self.codes(lr), [self.hr_size])[self.hr_size]
-        return to_border(image).clamp(0, 1).contiguous()
-
-    @torch.no_grad()
-    def preview(self) -> Tensor | None:
-        """Up to three faces of the last batch: LR, what it becomes now, truth."""
-        if self._shown is None:
-            return None
-        lr, hr = self._shown
-        size = hr.shape[2:]
-        sr = self.images_of(self.codes(lr))[self.nets.G_ds.resolution]
-        faces = [interpolate(x, size=size, mode="nearest") for x in (lr, sr)]
-        return torch.stack([*faces, hr], dim=1).flatten(0, 1)
-
-    def inference_modules(self) -> Sequence[nn.Module]:
-        """E_W+ and as much of the generator as is run; E_W only while it fills codes."""
-        return self.nets.used_for(self.hr_size)
-
-    def check_sizes(self, lr: tuple[int, int], hr: tuple[int, int]) -> None:
-        """LR of 16x16 only, and an HR side that there is an output of."""
-        super().check_sizes(lr, hr)
-        if lr != (LR_SIDE, LR_SIDE):
-            raise ConfigError(
-                f"Pro-PULSE's encoders take LR faces of {LR_SIDE}x{LR_SIDE}, but the data have "
-                f"{lr[0]}x{lr[1]}; set data.factor={hr[0] // LR_SIDE}."
-            )
-        known = self.nets.G_ds.sides_out
-        if hr[0] not in known or self.hr_size not in known:
-            raise ConfigError(
-                f"Pro-PULSE with the prior {self.prior.name} makes images of "
-                f"{', '.join(map(str, known))} pixels, not {hr[0]}: choose another prior by "
-                "prior@method.prior=NAME, or other data."
-            )
-
-    def _to_network(self, images: Tensor) -> Tensor:
-        return images.mul(2).sub(1).contiguous(memory_format=self._format)
-
     # -- checkpoints ------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add which prior the codes are meant for."""
+        """Add the prior the codes are meant for, the variant, its phases, and what was trained."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["prior"] = self.prior.facts()
+        checkpoint["propulse_variant"] = dict(self.variant)
+        checkpoint["propulse_phases"] = rows_of(self.context.budget)
+        self.progress.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with another prior."""
+        """Refuse to go on with another prior, as another variant, or by other phases."""
         check_prior(checkpoint.get("prior"), self.prior)
+        check_variant(checkpoint.get("propulse_variant"), self.variant)
         super().on_load_checkpoint(checkpoint)
+        self.progress.load(checkpoint, checkpoint.get("state_dict", {}))
+        if self._context is not None:
+            rows, budget = checkpoint.get("propulse_phases"), self._context.budget
+            check_resumed(rows, budget, self.images_seen, "Pro-PULSE")
 
     def adapt_state_dict(self, content: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Weights for the whole method from a file that may hold fewer networks."""
+        """Weights for the whole method from a file that may hold fewer networks.
+
+        A stage may go on from another variant's networks (Table II's rows share E_W), as long as they
+        compute the same.
+        """
         check_prior(content.get("prior"), self.prior)
-        return complete_state(content.get("state_dict", content), self.state_dict())
+        check_variant(content.get("propulse_variant"), self.variant, ("chain", "heads"))
+        state: Mapping[str, Tensor] = content.get("state_dict", content)
+        self.progress.load(content, state)
+        return complete_state(state, self.state_dict())

@@ -17,7 +17,7 @@ from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.shapes import stylegan2_sizes
 from facesr_bench.seeding import torch_rng
-from facesr_bench.weights.loading import load_state, locate
+from facesr_bench.weights.loading import WeightFile, load_state, locate
 from facesr_bench.weights.psp import psp_parts
 
 from .encoder import FULL_DEPTHS, PyramidEncoder
@@ -86,14 +86,20 @@ class PSP(Method):
         self.hr_size, self.factor = hr_size, factor
         encoder_state: Mapping[str, Tensor] | None = None
         average: Tensor | None = None
+        files: list[dict[str, str]] = []
         if weights is not None:
-            parts = psp_parts(load_state(locate(weights)))
+            file = locate(weights)
+            parts = psp_parts(load_state(file))
             network = StyleGAN2(**stylegan2_sizes(parts.decoder, weights))
             load_weights(network, {"state_dict": parts.decoder}, weights)
-            prior = LoadedPrior(weights, network, [{"data": "FFHQ 1024"}])
+            files.append(_entry(file, "encoder and decoder"))
+            prior = LoadedPrior(weights, network, [{"data": "FFHQ 1024"}], files)
             encoder_state, average = parts.encoder, parts.latent_avg
             self.trainable = False  # type: ignore[misc]  # nothing is left to learn
             self.trained_on = [{"data": "CelebA-HQ, by pSp's authors"}]
+        elif prior is not None:
+            self.trained_on = [dict(entry) for entry in prior.trained_on]
+            files += [dict(entry) for entry in prior.files]
         if prior is None or not isinstance(prior.network, StyleGAN2):
             raise ConfigError(
                 "pSp stands on a StyleGAN2: choose one by prior@method.prior=NAME, or the authors' own "
@@ -106,7 +112,8 @@ class PSP(Method):
         if encoder_state is not None:
             load_weights(self.encoder, {"state_dict": dict(encoder_state)}, str(weights))
         elif body_weights is not None:
-            _start_body(self.encoder, body_weights)
+            files.append(_start_body(self.encoder, body_weights))
+        self.weight_files = files
         if average is None:
             average = prior.network.mapping.w_avg.expand(codes, -1)
         self.latent_avg: Tensor
@@ -215,9 +222,10 @@ class PSP(Method):
             )
 
 
-def _start_body(encoder: PyramidEncoder, weights: str) -> None:
+def _start_body(encoder: PyramidEncoder, weights: str) -> dict[str, str]:
     """The authors start the body from the identity network itself."""
-    state = load_state(locate(weights))
+    file = locate(weights)
+    state = load_state(file)
     kept = {name: x for name, x in state.items() if not name.startswith("output_layer.")}
     own = encoder.state_dict()
     if {n for n in own if n.startswith(("body.", "input_layer."))} != set(kept):
@@ -226,6 +234,11 @@ def _start_body(encoder: PyramidEncoder, weights: str) -> None:
             "method.body_weights=null."
         )
     encoder.load_state_dict({**own, **kept})
+    return _entry(file, "start of the encoder's body")
+
+
+def _entry(file: WeightFile, role: str) -> dict[str, str]:
+    return {"file": file.path.name, "sha256": file.sha256, "role": role}
 
 
 def _pulse(size: int, factor: int) -> Tensor:

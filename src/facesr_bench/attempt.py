@@ -51,6 +51,8 @@ def fingerprint(settings: Mapping[str, Any], method: Method, test_set: TestSet, 
             "scale": settings["scale"],
             "seed": settings["seed"],
             "weights": hash_of_tensors(tensors),
+            "files": method.weight_files,  # a frozen prior is kept beside the method's tensors
+            "sides": list(method.sides_wanted),
             "versions": package_versions(),
             "sources": _hash_of_sources(type(method)),
             "device": device_facts(device),

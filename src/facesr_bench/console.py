@@ -113,6 +113,8 @@ def result_table(record: Mapping[str, Any]) -> Any:
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
         if metric.get("not_scored"):
             better += f" ({metric['not_scored']} not scored)"
+        if (own := (metric.get("settings") or {}).get("classifier_error")) is not None:
+            better += f" (the classifier errs on {own:.1%})"
         add_row(key, format_value(metric), format_value({"value": metric.get("floor")}), better)
     if record.get("findings"):
         table.add_section()

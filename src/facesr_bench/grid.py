@@ -1,7 +1,7 @@
 """``images/grid.png``: LR | bicubic | SR | HR for the same eight faces, whatever the method."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,14 +48,23 @@ def draw_grid(rows: Sequence[Sequence[UInt8Image | None]], labels: Sequence[str]
     return np.asarray(sheet)
 
 
-def write_grid(path: Path, test_set: TestSet, store: SRStore, method: str) -> None:
-    """Draw and write the grid of a finished test stage."""
-    labels = ["LR", "bicubic", method] + (["HR"] if test_set.has_hr else [])
+def write_grid(
+    path: Path,
+    test_set: TestSet,
+    store: SRStore,
+    method: str,
+    sides: Mapping[int, SRStore] | None = None,
+) -> None:
+    """Draw and write the grid of a finished test stage, side outputs before the SR image."""
+    smaller = sorted((sides or {}).items())
+    columns = [f"{side} px" for side, _ in smaller]
+    labels = ["LR", "bicubic", *columns, method] + (["HR"] if test_set.has_hr else [])
     rows: list[list[UInt8Image | None]] = []
     for position in grid_positions(test_set.keys):
         lr, sr = test_set.lr[position], store.read(test_set.keys[position])
         size = (sr.shape[1], sr.shape[0])
         bicubic = np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BICUBIC))
-        row: list[UInt8Image | None] = [lr, bicubic, sr]
+        on_the_way = [side_store.read(test_set.keys[position]) for _, side_store in smaller]
+        row: list[UInt8Image | None] = [lr, bicubic, *on_the_way, sr]
         rows.append([*row, test_set.hr(position)] if test_set.has_hr else row)
     write_atomically(path, encode_png(draw_grid(rows, labels)))

@@ -80,10 +80,6 @@ class Method(pl.LightningModule, ABC):
     """Whether it super-resolves. A prior does not: it can be trained, and has no test stage."""
     bf16_safe: ClassVar[bool] = False
     """Whether training under bf16 autocast is known to give the same quality."""
-    exportable: ClassVar[bool] = True
-    """Whether ``super_resolve`` is one fixed graph, so that a trace of it makes the same images."""
-    rank_dependent: ClassVar[str] = ""
-    """Why losses depend on how a batch is shared by processes ("the critic compares groups"), or ""."""
     needs_weights: ClassVar[tuple[str, ...]] = ()
     """Names in the weights registry without which the method cannot run."""
     loss_networks: ClassVar[tuple[str, ...]] = ()
@@ -97,6 +93,8 @@ class Method(pl.LightningModule, ABC):
     """Data and images behind the weights, oldest first; kept by the harness, saved in checkpoints."""
     weight_files: list[dict[str, str]]
     """Name, sha256 and role of files the method itself read (a prior's), for the record."""
+    sides_wanted: tuple[int, ...] = ()
+    """Side outputs the test stage is to keep, of :meth:`side_sizes`; set by the harness."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,6 +104,7 @@ class Method(pl.LightningModule, ABC):
         self.losses: dict[str, Tensor] = {}
         self.findings: Mapping[str, Tensor] = {}
         self.halving = Halving(self._restore_reporting)
+        self.side_images: dict[int, Tensor] = {}
         self._context: TrainingContext | None = None
 
     # -- what a method gives ----------------------------------------------------------------------
@@ -125,6 +124,18 @@ class Method(pl.LightningModule, ABC):
         neither on its batch nor on its place in the test set.
         """
         return self.super_resolve(lr)
+
+    def side_sizes(self) -> Sequence[int]:
+        """Sides in pixels of images that the method makes on the way to ``super_resolve``'s."""
+        return ()
+
+    def side_outputs(self, lr: Tensor, sides: Sequence[int] | None = None) -> Mapping[int, Tensor]:
+        """Those images (B, 3, side, side) in [0, 1], by side; all of :meth:`side_sizes` by default.
+
+        They must not depend on the batch. Asked for in the test stage by ``side_outputs=``
+        (:mod:`facesr_bench.side_outputs`).
+        """
+        return {}
 
     def test_batch_size(self, lr: Tensor, default: int) -> int:
         """Images to restore at once; SR images are stored after each such batch.
@@ -223,7 +234,20 @@ class Method(pl.LightningModule, ABC):
         name = type(self).__name__
         lr = check_image(batch["lr"], f"the LR given to {name}.super_resolve")
         sr, self.findings = self.halving(lr, batch["key"])
+        self.side_images = self._wanted_sides(lr) if self.sides_wanted else {}
         return check_image(sr, f"the result of {name}.super_resolve")
+
+    def _wanted_sides(self, lr: Tensor) -> dict[int, Tensor]:
+        """Side outputs in parts as large as fitted when the SR images were made."""
+        parts = lr.split(self.halving.most or len(lr))
+        found = [self.side_outputs(part, self.sides_wanted) for part in parts]
+        what = f"the side output of {type(self).__name__}"
+        return {
+            side: check_image(
+                torch.cat([images[side] for images in found]), f"{what} at {side} pixels"
+            )
+            for side in self.sides_wanted
+        }
 
     def _restore_reporting(
         self, lr: Tensor, keys: Sequence[str]

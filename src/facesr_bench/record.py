@@ -27,6 +27,7 @@ class Outcome:
     fitted: Fitted | None
     sr_hash: str
     findings: PerImage = field(default_factory=dict)
+    side_outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_record(
@@ -50,6 +51,7 @@ def make_record(
         "lr_hash": test_set.lr_hash,
         "hr_hash": test_set.hr_hash,
         "sr_hash": outcome.sr_hash,
+        "side_outputs": dict(outcome.side_outputs),
         "n_images": len(test_set),
         "metrics": {key: value.to_json() for key, value in outcome.scores.values.items()},
         "metrics_skipped": dict(outcome.scores.skipped),

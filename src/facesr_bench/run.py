@@ -34,7 +34,6 @@ from facesr_bench.errors import (
     WorkerDied,
 )
 from facesr_bench.grid import write_grid
-from facesr_bench.image_attributes import write_attributes
 from facesr_bench.images import sweep_temporaries, to_float, write_atomically
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
@@ -45,6 +44,8 @@ from facesr_bench.ranks import check_shared_folder, is_first_process
 from facesr_bench.record import Outcome, make_record
 from facesr_bench.results import now, write_record
 from facesr_bench.scoring import score_batches, super_resolve_test_set
+from facesr_bench.side_outputs import SideStores, chosen_sides
+from facesr_bench.side_scores import joined, score_sides
 from facesr_bench.starting_weights import StartingWeights, load_starting_weights
 from facesr_bench.store import SRStore
 from facesr_bench.training import Fitted, fit
@@ -109,6 +110,9 @@ def _run(settings: dict[str, Any], output_dir: Path, first: bool, interrupts: In
             "it with stage=fit and give what it learnt to a method that uses it."
         )
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
+    method.sides_wanted = chosen_sides(settings["side_outputs"], method)
+    if adapting and method.sides_wanted:
+        raise ConfigError("stage=adapt keeps no side outputs; leave side_outputs=null.")
     # Adaptation starts from weights as a test does: ckpt= is what is adapted, nothing is resumed.
     weights = load_starting_weights(method, {**settings, "stage": "test"} if adapting else settings)
     log.info(
@@ -178,7 +182,8 @@ def _test(
 ) -> None:
     """Super-resolve, score, draw, measure the cost, and write the record last."""
     test_set, store = data.test_set, SRStore(output_dir / "sr")
-    made = super_resolve_test_set(method, data, store, settings)
+    sides = SideStores(output_dir, method.sides_wanted)
+    made = super_resolve_test_set(method, data, store, settings, sides)
     trainer, findings = made.trainer, read_findings(store, test_set.keys)
     positions = range(trainer.global_rank, len(test_set), trainer.world_size)
     device = trainer.strategy.root_device
@@ -186,6 +191,11 @@ def _test(
         score_batches(test_set, store, positions, data.test_batch_size),
         Expected(len(test_set), test_set.hr_hash),
     )
+    if sides.stores:
+        of_sides, _ = score_sides(
+            sides, data, settings["metrics"], positions, data.test_batch_size, device
+        )
+        scores = joined(scores, of_sides)
     suite.to(torch.device("cpu"))  # or the method's peak memory would count the metrics' networks
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -194,14 +204,14 @@ def _test(
     batch = data.test_batches(batch_size=made.batch_size)[:1]
     inputs = next(iter(data.test_loader(batch)))["lr"].to(device)
     cost = measure_cost(method.to(device), to_float(inputs))
-    write_grid(output_dir / "images" / "grid.png", test_set, store, _label(settings))
+    grid = output_dir / "images" / "grid.png"
+    write_grid(grid, test_set, store, _label(settings), sides.stores)
     people = dict(zip(test_set.keys, test_set.identities, strict=True))
     write_per_image(output_dir / "per_image.csv", findings | scores.per_image, people)
-    write_attributes(
-        output_dir / "attributes.csv", test_set.keys, test_set.domains, test_set.attributes
-    )
     digest = store.hash(test_set.keys)
-    outcome = Outcome(method, data, scores, cost, weights, fitted, digest, findings)
+    outcome = Outcome(
+        method, data, scores, cost, weights, fitted, digest, findings, sides.facts(test_set)
+    )
     record = make_record(settings, outcome, device.type, began[0], time.perf_counter() - began[1])
     for key, reason in {**scores.skipped, **scores.failed}.items():
         log.warning("No %s: %s", key, reason)
@@ -212,8 +222,9 @@ def _test(
     else:  # only now: without a record they would have to be made again
         drop_attempt(store)
         store.drop(test_set.keys)
+        sides.drop(test_set.keys)
     print_rich([result_table(record)])
-    log.info("Picture: %s\nRecord:  %s", output_dir / "images/grid.png", output_dir / "result.json")
+    log.info("Picture: %s\nRecord:  %s", grid, output_dir / "result.json")
 
 
 def _hint(settings: Mapping[str, Any]) -> str | None:

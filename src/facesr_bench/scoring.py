@@ -22,6 +22,7 @@ from facesr_bench.images import UInt8Image, to_float, to_uint8
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.protocol import TestSet
+from facesr_bench.side_outputs import SideStores
 from facesr_bench.store import SRStore
 from facesr_bench.training import build_trainer
 
@@ -31,8 +32,11 @@ log = logging.getLogger(__name__)
 class _StoreWriter(pl.Callback):
     """Writes every super-resolved batch into the store as soon as it is there."""
 
-    def __init__(self, store: SRStore, test_set: TestSet, attempt: Attempt, made: int) -> None:
-        self._store, self._test_set, self._attempt, self._made = store, test_set, attempt, made
+    def __init__(
+        self, store: SRStore, sides: SideStores, test_set: TestSet, attempt: Attempt, made: int
+    ) -> None:
+        self._store, self._sides, self._test_set = store, sides, test_set
+        self._attempt, self._made = attempt, made
         self._bar: Any = None
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -45,7 +49,9 @@ class _StoreWriter(pl.Callback):
     ) -> None:
         keys = [self._test_set.keys[int(position)] for position in batch["position"]]
         self._attempt.keep(keys, pl_module.findings)
-        self._store.write(keys, to_uint8(outputs))
+        sides = pl_module.side_images
+        self._sides.write(keys, {side: to_uint8(images) for side, images in sides.items()})
+        self._store.write(keys, to_uint8(outputs))  # last: whoever has it, has all of the image
         if self._bar is not None:
             self._bar.update(len(keys) * trainer.world_size)
 
@@ -68,15 +74,20 @@ class SuperResolved:
 
 
 def super_resolve_test_set(
-    method: Method, data: FaceSRDataModule, store: SRStore, settings: Mapping[str, Any]
+    method: Method,
+    data: FaceSRDataModule,
+    store: SRStore,
+    settings: Mapping[str, Any],
+    sides: SideStores | None = None,
 ) -> SuperResolved:
-    """Fill the store: every test key exactly once, each rank its share.
+    """Fill the stores: every test key exactly once, each rank its share.
 
     What an earlier attempt of the very same run has stored stays (:mod:`facesr_bench.attempt`). Batches
     are the same in both, and one that lacks an image is made again as a whole: sums in another order
     differ in the last bit, which a method that searches for a hundred steps turns into another face.
     """
     method.eval()
+    sides = SideStores(store.root.parent, ()) if sides is None else sides
     trainer = build_trainer(settings["trainer"], method, [], [], "test")
     rank, world_size = trainer.global_rank, trainer.world_size
     device = trainer.strategy.root_device
@@ -90,13 +101,17 @@ def super_resolve_test_set(
         if batch_size is None:
             batch_size = _batch_size(method.to(device), data, share)
             attempt.begin(made_by, batch_size)
+        if rank == 0:
+            sides.sweep(data.test_set.keys)
         batches = data.test_batches(rank, world_size, batch_size)
-        waiting = [b for b in batches if not all(attempt.is_made(data.test_set.keys[p]) for p in b)]
+        keys = data.test_set.keys
+        there = {key for key in keys if attempt.is_made(key) and sides.is_made(key)}
+        waiting = [b for b in batches if not all(keys[p] in there for p in b)]
         made = share - sum(map(len, waiting))
         if made:
             log.info("%d of %d SR images are there from an earlier attempt.", made, share)
         log.info("Images restored at once: %d.", batch_size)
-        trainer.callbacks.append(_StoreWriter(store, data.test_set, attempt, made))  # type: ignore[attr-defined]
+        trainer.callbacks.append(_StoreWriter(store, sides, data.test_set, attempt, made))  # type: ignore[attr-defined]
         # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
         method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
         # A rank may be done already.

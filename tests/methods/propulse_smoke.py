@@ -42,15 +42,20 @@ def build(
     budget: dict[str, Any] | None = None,
     prior: LoadedPrior | None = None,
     eyes: bool = False,
+    alone: bool = False,
     **arguments: Any,
 ) -> ProPULSE:
-    """Bound to a budget; with ``eyes`` it has an identity loss, through nobody's weights."""
+    """Bound to a budget; with ``eyes`` it has an identity loss, through nobody's weights.
+
+    Stages that the budget leaves out count as trained, unless ``alone``.
+    """
     prior = small_prior() if prior is None else prior
     torch.manual_seed(seed)
     sizes = {"hr_size": prior.resolution, "factor": prior.resolution // 16}
     if eyes:
         arguments["identity"] = "mobilefacenet_casia"
     method = ProPULSE(prior=prior, **SMALL | sizes | arguments)
+    method.progress.trained = set() if alone else {"branches", "base"}
     phases = method.make_budget(BUDGET if budget is None else budget)
     with patch("facesr_bench.methods.propulse.module.identity_network", lambda _: eye()):
         method.bind(TrainingContext(seed=2020, budget=phases, train_images=100))
@@ -99,9 +104,10 @@ def fit(
     steps: int,
     look: Callable[[ProPULSE], None] | None = None,
     checkpoint: Path | None = None,
+    batch: dict[str, Tensor] | None = None,
 ) -> pl.Trainer:
     """Train on one batch, over and over, up to step number ``steps``."""
-    batch = faces(method.hr_size)
+    batch = faces(method.hr_size) if batch is None else batch
     run = pl.Trainer(
         max_epochs=steps,
         callbacks=[Images(look)],

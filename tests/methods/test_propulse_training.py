@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import TrainingContext
 from facesr_bench.methods.propulse import ProPULSE
+from facesr_bench.methods.propulse.critic import Reg
 from facesr_bench.methods.propulse.stages import Stage, codes_of
 from facesr_bench.priors.loaded import LoadedPrior
 from methods.propulse_smoke import BATCH, BUDGET, build, faces, fit, small_prior
@@ -234,22 +235,97 @@ def test_adams_state_goes_through_the_stages_and_grows_by_the_new_head() -> None
     assert sizes == [[1], [2], [1, 3], [2, 4]]
 
 
-@pytest.fixture(scope="module")
-def whole() -> ProPULSE:
-    method = build(reg="wgan_gp")
-    fit(method, 8)
-    return method
+@pytest.mark.parametrize(("reg", "stops"), [("wgan_gp", [3]), ("r1", [1, 6])])
+def test_resuming_equals_not_stopping(tmp_path: Path, reg: Reg, stops: list[int]) -> None:
+    """To the bit, Adam's moments too; within a stage, and where one ends."""
+    uninterrupted = build(reg=reg, r1_interval=2, alone=True)
+    fit(uninterrupted, 8)
+    for stop in stops:
+        first = build(reg=reg, r1_interval=2, alone=True)
+        fit(first, stop).save_checkpoint(tmp_path / "half.ckpt")
+        check_resumed_run(tmp_path / "half.ckpt", reg, uninterrupted)
 
 
-@pytest.mark.parametrize("stop", [3, 5])
-def test_resuming_equals_not_stopping(tmp_path: Path, stop: int, whole: ProPULSE) -> None:
-    first = build(reg="wgan_gp")
-    fit(first, stop).save_checkpoint(tmp_path / "half.ckpt")
-    second = build(seed=1, reg="wgan_gp")
-    fit(second, 8, checkpoint=tmp_path / "half.ckpt")
-    assert second.images_seen == whole.images_seen
-    for name, value in whole.state_dict().items():
+def check_resumed_run(checkpoint: Path, reg: Reg, uninterrupted: ProPULSE) -> None:
+    second = build(seed=1, reg=reg, r1_interval=2, alone=True)
+    fit(second, 8, checkpoint=checkpoint)
+    assert second.images_seen == uninterrupted.images_seen
+    assert second.progress.trained == {"branches", "base", "scales"}
+    for name, value in uninterrupted.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
+    for player, adam in uninterrupted._adams().items():
+        ours = second._adams()[player].optimizer.state_dict()["state"]
+        theirs = adam.optimizer.state_dict()["state"]
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[n][k], theirs[n][k]) for n in theirs for k in theirs[n]), player
+
+
+def test_resuming_otherwise_is_refused(tmp_path: Path) -> None:
+    fit(build(), 3).save_checkpoint(tmp_path / "half.ckpt")
+    longer = BUDGET | {"branches": 3 * BATCH}
+    with pytest.raises(ConfigError, match="2 steps of G_ds from image 0 on"):
+        fit(build(budget=longer), 8, checkpoint=tmp_path / "half.ckpt")
+    with pytest.raises(WeightsError, match=r"rec_weight=1\.0"):
+        fit(build(rec_weight=2.0), 8, checkpoint=tmp_path / "half.ckpt")
+    # stages to come may last longer
+    fit(build(budget=BUDGET | {"scale": 3 * BATCH}), 3, checkpoint=tmp_path / "half.ckpt")
+
+
+def test_no_phase_goes_without_a_step() -> None:
+    method = build()
+    with pytest.raises(ConfigError, match=r"images=6 are too few for 4 phases.*Give images=13"):
+        method.make_budget(BUDGET, images=6)
+    rows = [
+        {"name": name, "images": images, "batch_size": BATCH, "train": train}
+        for name, images, train in (("a", 5, "branches"), ("b", 3, "base"), ("c", 8, "branches"))
+    ]
+    with pytest.raises(ConfigError, match="phase 'b' of 3 images gets no step"):
+        build(budget={"phases": rows})
+
+
+def test_a_stage_does_not_stand_on_networks_that_nobody_trained() -> None:
+    for arguments, match in (
+        ({"stages": ["base"]}, "E_W stands on the branches of G_ds, which nobody"),
+        ({"stages": ["scales"]}, "32 stands on the base encoder E_W and the branches"),
+        ({"stages": ["scales"], "side": "none"}, "32 stands on the base encoder E_W, which"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            fit(build(alone=True, **arguments), 1)  # type: ignore[arg-type]
+    for free in ({"e2e": True}, {"base": "w_avg", "side": "none"}, {"encoder": "wplus_direct"}):
+        fit(build(alone=True, **free), 1)  # type: ignore[arg-type]
+
+
+def test_an_untrained_branch_shows_nothing() -> None:
+    """An exported file has no branches: its side outputs would be noise under the method's name."""
+    method = build(alone=True)
+    lr = faces()["lr"]
+    state = {n: v for n, v in method.state_dict().items() if ".branches." not in n}
+    method.load_state_dict(method.adapt_state_dict(state))
+    with torch.no_grad():
+        assert method.super_resolve(lr).shape == (BATCH, 3, 64, 64)
+    with pytest.raises(ConfigError, match="32 pixels comes from a branch"):
+        method.side_outputs(lr)
+    method.adapt_state_dict({"state_dict": method.state_dict(), "propulse_trained": ["branches"]})
+    assert set(method.side_outputs(lr)) == {32}
+
+
+def test_lr_of_another_operator_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The smoke faces' LR are means: the default operator is off, "area" is not."""
+    fit(build(stages=["base"], budget={"base": BATCH, "batch_size": BATCH}, lr_operator="area"), 1)
+    assert "lr_operator" not in caplog.text
+    sharp = {"hr": torch.rand(BATCH, 3, 64, 64, generator=torch.Generator().manual_seed(1))}
+    sharp["lr"] = nn.functional.avg_pool2d(sharp["hr"], 4)
+    budget = {"base": BATCH, "batch_size": BATCH}
+    fit(build(stages=["base"], budget=budget), 1, batch=sharp)
+    assert "levels off HR reduced by method.lr_operator=bicubic_pulse" in caplog.text
+
+
+def test_weights_of_a_network_that_computes_otherwise_are_refused() -> None:
+    content: dict[str, Any] = {"state_dict": build(chain=False).state_dict()}
+    build(chain=False).on_save_checkpoint(content)
+    with pytest.raises(WeightsError, match="chain=False"):
+        build().adapt_state_dict(content)
+    build(chain=False, losses=["rec"]).adapt_state_dict(content)  # Table II's rows share E_W
 
 
 def test_what_the_critic_descends() -> None:

@@ -1,6 +1,8 @@
 """pSp's encoder and optimizer against published numbers, and the authors' checkpoint layout."""
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -129,13 +131,16 @@ def test_the_authors_checkpoint_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
     state |= {f"decoder.{k}": v for k, v in names.items()}
     state["latent_avg"] = average.expand(8, -1) + 0
-    monkeypatch.setattr(module, "locate", lambda name: name)
+    file = SimpleNamespace(path=Path("psp_celebs_super_resolution.pt"), sha256=64 * "a")
+    monkeypatch.setattr(module, "locate", lambda name: file)
     monkeypatch.setattr(module, "load_state", lambda file: dict(state))
     method = PSP(
         hr_size=32, factor=2, weights="psp_sr", lpips=None, identity=None, factors=(1, 2), **small
     )
     assert not method.trainable
     assert method.trained_on == [{"data": "CelebA-HQ, by pSp's authors"}]
+    entry = {"file": file.path.name, "sha256": file.sha256, "role": "encoder and decoder"}
+    assert method.weight_files == method.prior.facts()["files"] == [entry]
     lr = torch.rand(2, 3, 16, 16)
     with torch.no_grad():
         sr = method.eval().super_resolve(lr)

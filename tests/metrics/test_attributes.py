@@ -1,12 +1,15 @@
 """attribute_diff: its definition by hand-made classifiers, its own ResNet by a fabricated file."""
 
+import io
 import json
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hydra.utils import get_class
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
@@ -20,6 +23,7 @@ from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.nets.attribute_resnet import METADATA, resnet_attributes
 from metrics.fabricated import FabricatedWeights, random_batch
 from metrics.sharding import assert_shards_agree
+from metrics.train_synthface_attributes import ATTRIBUTES
 
 
 class Colours(AttributeClassifier):
@@ -90,11 +94,49 @@ def test_groups_split_by_what_is_stored():
     assert list(metric.per_image()) == ["attribute_diff@colours"]
 
 
+def test_every_attribute_can_have_a_value_of_its_own():
+    metric = AttributeDiff(Colours(), groups=["male"], each=True)
+    red, green = "attribute_diff@colours:red", "attribute_diff@colours:green"
+    assert metric.keys[:3] == ("attribute_diff@colours", red, green)
+    metric.update(batch_of(SR, HR, STORED))
+    values = metric.results(Intervals())
+    assert values[red].value == pytest.approx((0 + 0.2 + 1 + 0) / 4, abs=1e-6)
+    assert values[green].value == pytest.approx((0 + 0.4 + 1 + 0.8) / 4, abs=1e-6)
+    mean = (values[red].value + values[green].value) / 2
+    assert values["attribute_diff@colours"].value == pytest.approx(mean, abs=1e-6)
+    assert [values[key].settings["classifier_error"] for key in (red, green)] == [0.1, 0.3]
+    assert values[red].settings["attributes"] == ["red"] and values[red].ci95 is not None
+    assert values["attribute_diff@colours/male"].value == pytest.approx(0.2, abs=1e-6)
+    assert set(metric.per_image()) == {"attribute_diff@colours", red, green}
+
+
+def test_the_classifiers_own_error_is_printed_beside():
+    from rich.console import Console
+
+    from facesr_bench.console import result_table
+
+    metric = AttributeDiff(Colours(), groups=["male"], each=True)
+    metric.update(batch_of(SR, HR, STORED))
+    record = {
+        "method": "toy", "protocol": {"name": "faces", "version": 1}, "n_images": 4,
+        "origin": "untrained", "cost": None,
+        "metrics": {k: v.to_json() for k, v in metric.results(Intervals()).items()},
+    }  # fmt: skip
+    text = io.StringIO()
+    Console(width=200, file=text).print(result_table(record))
+    lines = text.getvalue().splitlines()
+    green, male, other = (
+        next(line for line in lines if name in line) for name in (":green", "/male", "/not_male")
+    )
+    assert "the classifier errs on 30.0%" in green and "the classifier errs on 25.0%" in male
+    assert "errs" not in other
+
+
 def test_shards_agree():
     rng = np.random.default_rng(0)
     sr, hr = rng.integers(0, 256, (2, 7, 3))
     facts = [{"male": float(i % 2)} for i in range(7)]
-    assert_shards_agree(lambda: AttributeDiff(Colours(), ["male"]), batch_of(sr, hr, facts))
+    assert_shards_agree(lambda: AttributeDiff(Colours(), ["male"], True), batch_of(sr, hr, facts))
 
 
 def test_no_probability_is_counted_not_averaged():
@@ -205,3 +247,48 @@ def test_missing_weights_are_told_with_the_command(weights):
             {"_target_": "facesr_bench.nets.attribute_resnet.resnet_attributes",
              "weights": "attribute_classifier"}
         )  # fmt: skip
+
+
+# -- the classifier of the embedded faces -----------------------------------------------------------
+
+SYNTHFACE = Path(__file__).with_name("synthface_attributes.safetensors")
+
+
+def test_the_embedded_faces_classifier_errs_as_it_says():
+    """Exact attributes are known of every face, so its own error can be measured again."""
+    kind = get_class("facesr_bench.datasets.synthface.SynthFace")
+    source = kind(
+        size=64, identities={"test": 200}, photos={"test": 2}, seed=2020, domain="studio",
+        shipped_test="tiny_test.zip",
+    )  # fmt: skip
+    split = source.split("test")
+    samples = [split[i] for i in range(len(split))]
+    images = torch.from_numpy(np.stack([s.hr for s in samples])).permute(0, 3, 1, 2)
+    classifier = resnet_attributes(str(SYNTHFACE))
+    assert SYNTHFACE.stat().st_size < 200_000
+    found = classifier(images) > 0.5
+    for column, name in enumerate(classifier.attributes):
+        truth = torch.tensor([ATTRIBUTES[name](s.attributes) for s in samples])
+        wrong = (found[:, column] != truth).float().mean().item()
+        assert wrong == pytest.approx(classifier.error[name], abs=0.006), name
+        assert wrong < 0.6 * min(truth.float().mean().item(), (~truth).float().mean().item()), name
+    # faces enlarged from 8 pixels keep less of what they show than faces from 32
+    metric = AttributeDiff(classifier, groups=["male"], each=True)
+    values = {}
+    for side in (8, 32):
+        small = torch.nn.functional.interpolate(images.float(), (side, side), mode="area")
+        sr = torch.nn.functional.interpolate(small, (64, 64), mode="bilinear").round().byte()
+        keys = [s.key for s in samples]
+        facts = [s.attributes for s in samples]
+        metric.update(ScoreBatch(keys, sr, images, None, [None] * len(keys), [], facts))
+        values[side] = metric.results(Intervals(replicates=0, groups=1))
+        metric.reset()
+    name = "attribute_diff@synthface_attributes"
+    assert values[8][name].value > 2 * values[32][name].value > 0
+    assert values[8][f"{name}:glasses"].value > values[32][f"{name}:glasses"].value
+    assert values[8][f"{name}/male"].settings["classifier_error"] == classifier.group_error["male"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"nobody\.safetensors does not exist"):
+        resnet_attributes(str(tmp_path / "nobody.safetensors"))

@@ -58,6 +58,10 @@ class Degradation(ABC):
     def settings(self) -> dict[str, Any]:
         """Everything the LR pixels depend on, as plain JSON values; part of the protocol's hash."""
 
+    def at_factor(self, factor: int) -> "Degradation | None":
+        """The same operator from another HR side to the same LR; None where that means nothing."""
+        return None
+
     def downsample(self, images: "Tensor") -> "Tensor | None":
         """The known operator on float (B, 3, H, W), for LR consistency; unrounded.
 

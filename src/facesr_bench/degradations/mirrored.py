@@ -98,6 +98,10 @@ class _Mirrored(Degradation):
         """Plain JSON values."""
         return {"kind": self.kind, "factor": self.factor}
 
+    def at_factor(self, factor: int) -> "_Mirrored":
+        """The same operator for another factor."""
+        return type(self)(factor)
+
     def downsample(self, images: "Tensor") -> "Tensor":
         """The operator on float (B, C, H, W), neither clamped nor rounded."""
         import torch

@@ -74,6 +74,10 @@ class Downscale(Degradation):
         reduced = self.downsample(pixels)[0].permute(1, 2, 0).clamp(0, 255).round()
         return np.ascontiguousarray(reduced.numpy(), dtype=np.uint8)
 
+    def at_factor(self, factor: int) -> "Downscale":
+        """The same operator for another factor."""
+        return type(self)(factor, self.operator, self.antialias)
+
     def downsample(self, images: "Tensor") -> "Tensor":
         """The operator on float (B, C, H, W), neither clamped nor rounded."""
         size = (images.shape[2] // self.factor, images.shape[3] // self.factor)

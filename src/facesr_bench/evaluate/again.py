@@ -25,7 +25,6 @@ from facesr_bench.evaluate.merging import merge_record
 from facesr_bench.evaluate.reading import progress
 from facesr_bench.evaluate.request import Request
 from facesr_bench.evaluate.stopping import Stop
-from facesr_bench.image_attributes import write_attributes
 from facesr_bench.metrics.base import Expected, Need, ScoreBatch
 from facesr_bench.metrics.scores import PerImage, read_per_image, write_per_image
 from facesr_bench.metrics.suite import MetricSuite
@@ -39,6 +38,8 @@ from facesr_bench.results import (
     write_record,
 )
 from facesr_bench.scoring import score_batches
+from facesr_bench.side_outputs import SideStores
+from facesr_bench.side_scores import joined, score_sides
 from facesr_bench.store import SRStore
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,9 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
         log.info("%s: checking that images and test set are the run's own", folder)
         test_set = same_inputs(record, data, settings, folder)
         same_images(record, store, test_set)
+        of_sides = record.get("side_outputs") or {}
+        sides = SideStores(folder, [int(side) for side in of_sides])
+        sides.check(of_sides, test_set.keys)
         refuse_the_impossible(suite, _present(test_set))
 
         names = {name for metric in suite.metrics for name in metric.keys}
@@ -78,6 +82,10 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
         scores = suite.to(device).score(
             _counted(batches, len(test_set)), Expected(len(test_set), test_set.hr_hash)
         )
+        if sides.stores:
+            every = range(len(test_set))
+            found, asked = score_sides(sides, data, config, every, batch_size, device)
+            scores, names = joined(scores, found), names | asked
         tell_what_is_missing(scores)
         note = {
             "when": began,
@@ -94,9 +102,6 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
         people = dict(zip(test_set.keys, test_set.identities, strict=True))
         with stop.writing():
             write_per_image(folder / "per_image.csv", per_image | scores.per_image, people)
-            write_attributes(  # runs of older versions have none yet
-                folder / "attributes.csv", test_set.keys, test_set.domains, test_set.attributes
-            )
             write_record(folder / "result.json", merged)
         print_rich([result_table(merged)])
         log.info("Record: %s", folder / "result.json")

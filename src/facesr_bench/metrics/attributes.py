@@ -3,12 +3,14 @@
 A classifier predicts the probability of each of A attributes on SR and on HR. The value of an image is
 the mean over the attributes of ``|p_SR - p_HR|``; the value of a set is the mean over its images. That
 is Pro-PULSE's "average absolute difference of attribute scores to GT" (its figure 8b, 40 attributes of
-CelebA), with probabilities as scores. What is compared is two predictions, never SR with a label: the
-classifier's own error, which travels in the settings, says how far the value can be trusted.
+CelebA; ``each`` adds figure 8a, a value per attribute), with probabilities as scores. What is compared
+is two predictions, never SR with a label: the classifier's own error, which travels in the settings,
+says how far the value can be trusted.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,6 +61,7 @@ class AttributeDiff(PerImageMetric):
             those that have it not get a mean of their own: ``attribute_diff@NAME/male`` and
             ``attribute_diff@NAME/not_male``. Images of which it is not known are in neither; a group
             without images has no value.
+        each: also a value for every attribute, ``attribute_diff@NAME:Smiling``.
 
     Raises:
         ConfigError: no classifier, or one without attributes.
@@ -70,27 +73,37 @@ class AttributeDiff(PerImageMetric):
     needs: ClassVar[frozenset[Need]] = frozenset({"hr"})
 
     def __init__(
-        self, classifier: AttributeClassifier | Mapping[str, Any], groups: Sequence[str] = ()
+        self,
+        classifier: AttributeClassifier | Mapping[str, Any],
+        groups: Sequence[str] = (),
+        each: bool = False,
     ) -> None:
         super().__init__()
         self.classifier = _built(classifier)
         self.groups = tuple(groups)
+        self.each = each
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The mean over all images, then two for each group."""
+        """The mean over all images, then one for each attribute, then two for each group."""
         sides = (name for group in self.groups for name in (group, f"not_{group}"))
-        return (self._key, *(f"{self._key}/{side}" for side in sides))
+        return (self._key, *self._single, *(f"{self._key}/{side}" for side in sides))
 
     @property
     def _key(self) -> str:
         return f"attribute_diff@{self.classifier.name}"
 
+    @property
+    def _single(self) -> dict[str, str]:
+        """Key of a single attribute's value to the attribute."""
+        return {f"{self._key}:{a}": a for a in self.classifier.attributes} if self.each else {}
+
     def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
         """Difference of each image."""
         sr = self.classifier(batch.sr).double().numpy()
         hr = self.classifier(batch.require("hr")).double().numpy()
-        return {self._key: np.abs(sr - hr).mean(axis=1)}
+        apart = np.abs(sr - hr)
+        return {self._key: apart.mean(axis=1)} | dict(zip(self._single, apart.T, strict=False))
 
     def update(self, batch: ScoreBatch) -> None:
         """Score a batch; keep with each image what is stored of the groups."""
@@ -100,13 +113,20 @@ class AttributeDiff(PerImageMetric):
             self.add(f"group/{group}", batch.keys, np.array(stored))
 
     def results(self, intervals: Intervals) -> dict[str, MetricValue]:
-        """The mean over all images and over each group that has any."""
+        """The mean over all images, of each attribute, and over each group that has any images."""
         tables = dict(self._tables)
         try:
-            self._tables = {self._key: tables[self._key]}
+            self._tables = {key: tables[key] for key in (self._key, *self._single)}
             values = super().results(intervals)
         finally:
             self._tables = tables
+        for key, attribute in self._single.items():
+            about = {
+                "definition": "|p(SR) - p(HR)| of one attribute",
+                "attributes": [attribute],
+                "classifier_error": self.classifier.error.get(attribute),
+            }
+            values[key] = replace(values[key], settings=values[key].settings | about)
         keys = tables[self._key].keys
         scores = tables[self._key].take(keys)
         for group in self.groups:
@@ -143,9 +163,9 @@ class AttributeDiff(PerImageMetric):
         return mean.within(intervals.mean(keys, counted))
 
     def per_image(self) -> dict[str, dict[str, float]]:
-        """Every image's difference; groups are means of the same column."""
-        columns = super().per_image()
-        return {name: column for name, column in columns.items() if name == self._key}
+        """Every image's differences; groups are means of the same column."""
+        columns, kept = super().per_image(), {self._key, *self._single}
+        return {name: column for name, column in columns.items() if name in kept}
 
     def settings(self) -> dict[str, Any]:
         """Definition, classifier, and its own error on labelled images."""

@@ -1,9 +1,10 @@
-"""The attribute classifier that comes with ``attribute_diff``: a torchvision ResNet from one file.
+"""The attribute classifiers that ``attribute_diff`` takes: a network and its own error in one file.
 
 The file is a .safetensors with torchvision's own names (``conv1.weight`` ... ``fc.bias``, one output
 per attribute, a sigmoid on each) and this JSON under ``facesr_attributes`` in its metadata::
 
-    {"architecture": "resnet18",            resnet18, resnet34 or resnet50
+    {"architecture": "resnet18",            resnet18, resnet34, resnet50, or "cnn4"
+                                            (:class:`~facesr_bench.nets.attribute_cnn.AttributeCNN`)
      "attributes": ["Smiling", "Eyeglasses"],
      "crop": [0.0, 0.0, 1.0, 1.0],          top, left, bottom, right as shares of the image
      "size": [128, 128],                    height, width the crop is resized to
@@ -18,6 +19,7 @@ The error is not optional: without it nobody can tell a method's failure from th
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facesr_bench.checkpoints import file_sha256, read_checkpoint
 from facesr_bench.errors import WeightsError, first_line
 from facesr_bench.metrics.attributes import AttributeClassifier
 from facesr_bench.metrics.frozen import FrozenNetwork
-from facesr_bench.weights.loading import WeightFile, load_state, locate
+from facesr_bench.nets.attribute_cnn import AttributeCNN
+from facesr_bench.weights.loading import load_state, locate
 
 METADATA = "facesr_attributes"
-_ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
+_OWN = "cnn4"
+_ARCHITECTURES = ("resnet18", "resnet34", "resnet50", _OWN)
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,20 @@ class Description:
 
 
 class ResNetAttributes(AttributeClassifier):
-    """A ResNet whose outputs are logits of attributes.
+    """A network whose outputs are logits of attributes.
 
     Args:
         network: takes (B, 3, h, w), returns (B, A) logits.
         described: what belongs to it.
-        file: where it is from.
+        name: of the classifier, in the metric's key.
+        file: name and hash of its weights, for the settings.
     """
 
-    def __init__(self, network: nn.Module, described: Description, file: WeightFile) -> None:
+    def __init__(
+        self, network: nn.Module, described: Description, name: str, file: Mapping[str, str]
+    ) -> None:
         super().__init__()
-        self.name = file.entry.name
+        self.name = name
         self.attributes = described.attributes
         self.error = described.error
         self.group_error = described.group_error
@@ -91,8 +99,8 @@ class ResNetAttributes(AttributeClassifier):
     def settings(self) -> dict[str, Any]:
         """Network, weights and input."""
         return {
-            "network": f"torchvision {self.described.architecture}, sigmoid",
-            **self.file.settings,
+            "network": f"{_maker(self.described)}{self.described.architecture}, sigmoid",
+            **self.file,
             "trained_on": self.described.trained_on,
             "crop": list(self.described.crop),
             "resize": f"bilinear with antialias to {self.described.size}",
@@ -102,28 +110,39 @@ class ResNetAttributes(AttributeClassifier):
 
 
 def resnet_attributes(weights: str) -> ResNetAttributes:
-    """The classifier of a registered file.
+    """The classifier of a registered file, or of any other.
 
     Args:
-        weights: its registered name, which becomes part of the metric's key.
+        weights: its registered name, or the path of a ``.safetensors`` file, whose name without the
+            extension serves as one; it becomes part of the metric's key.
 
     Raises:
         MissingRequirement: no such file here.
         WeightsError: no metadata, an unknown architecture, or weights that do not fit it.
     """
+    if weights.endswith(".safetensors"):
+        path = Path(weights).expanduser()
+        digest = file_sha256(path)  # first: it says whether there is such a file
+        described = _described(path)
+        state = {k: v.float() for k, v in read_checkpoint(path, digest)["state_dict"].items()}
+        settings = {"weights": path.name, "weights_sha256": digest[:16]}
+        return ResNetAttributes(_network(described, state, path), described, path.stem, settings)
     file = locate(weights)
     described = _described(file.path)
-    state = load_state(file)
-    return ResNetAttributes(_network(described, state, file.path), described, file)
+    network = _network(described, load_state(file), file.path)
+    return ResNetAttributes(network, described, file.entry.name, file.settings)
 
 
 def _network(described: Description, state: Mapping[str, Tensor], source: Path) -> nn.Module:
     from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before torchvision)
     from torchvision import models  # type: ignore[import-untyped]
 
-    builder = getattr(models, described.architecture)
+    own = described.architecture == _OWN
+    builder = (
+        AttributeCNN if own else partial(getattr(models, described.architecture), weights=None)
+    )
     with torch.device("meta"):  # nothing drawn: the global random generator stays where it is
-        network: nn.Module = builder(weights=None, num_classes=len(described.attributes))
+        network: nn.Module = builder(num_classes=len(described.attributes))
     try:
         network.load_state_dict(dict(state), strict=True, assign=True)
     except RuntimeError as error:
@@ -132,6 +151,10 @@ def _network(described: Description, state: Mapping[str, Tensor], source: Path) 
             f"({first_line(error)})."
         ) from error
     return network
+
+
+def _maker(described: Description) -> str:
+    return "" if described.architecture == _OWN else "torchvision "
 
 
 def _described(path: Path) -> Description:
