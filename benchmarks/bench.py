@@ -35,6 +35,7 @@ QUICK: dict[str, list[str]] = {
     "frechet_kid": [],
     "loader_throughput": ["--pairs", "16/64", "--images", "64", "--rounds", "1", "--workers"],
     "synthface_rendering": [],
+    "page_load": ["--images", "50", "--repeats", "1"],
 }
 """Every benchmark, and its arguments where a glance is enough."""
 

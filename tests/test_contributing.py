@@ -8,13 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from command_line import ROOT
+from facesr_bench.check.__main__ import main as check
 
 FILE = re.compile(r"^`(?P<path>my_lab/[\w/.]+)`:\n\n```\w+\n(?P<content>.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^Run it: `(?P<command>.+?)`$", re.M)
 
 
-def test_the_walk_works_as_written(tmp_path: Path) -> None:
+CHECK = re.compile(r"^Check it: `PYTHONPATH=my_lab python -m facesr_bench check (.+?)`$", re.M)
+
+
+def test_the_walk_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     files = {m["path"]: m["content"] for m in FILE.finditer(text)}
     assert len(files) == 4
@@ -38,3 +44,7 @@ def test_the_walk_works_as_written(tmp_path: Path) -> None:
     assert sorted((r["method"], r["data"]) for r in records) == [("toy", "ovals"), ("toy", "tiny")]
     assert all(r["trained_on"][0]["images"] == 64 for r in records)
     assert before == {path: path.stat().st_mtime_ns for path in (ROOT / "src").rglob("*.py")}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "my_lab")
+    (words,) = CHECK.findall(text)
+    assert check([*shlex.split(words), "--fast"]) == 0

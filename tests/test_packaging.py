@@ -50,6 +50,8 @@ def test_a_wheel_holds_everything_and_runs_from_anywhere(tmp_path: Path) -> None
         "methods/scgan/weights/slim_synthface.safetensors",
         "datasets/synthface/render.py",
         "datasets/synthface/tiny_test.zip",
+        "leaderboard/page/assets/start.js",
+        "leaderboard/page/assets/layout.css",
     ):
         assert f"facesr_bench/{name}" in names
     assert not [n for n in names if n.startswith(("methods/", "datasets/", "conf/", "tests/"))]

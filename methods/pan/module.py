@@ -71,6 +71,8 @@ class PAN(Method):
         "Wong et al., Perceptual Image Super-Resolution with Progressive Adversarial Network, "
         "arXiv 2003.03756, 2020"
     )
+    reference: ClassVar[str] = "none: no official code was found"
+    rank_dependent: ClassVar[str] = "lr_psnr is a logarithm, and a small share holds no whole group"
 
     def __init__(
         self,

@@ -73,6 +73,7 @@ class PULSE(Method):
     )
     reference: ClassVar[str] = "https://github.com/adamian98/pulse at 40cacb97"
     trainable: ClassVar[bool] = False
+    exportable: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from facesr_bench.errors import FaceSRError, UsageError, first_line
 
 COMMANDS = {
     "adapt": ("facesr_bench.adaptation.__main__", "adapt to another domain by few pairs, and test"),
+    "check": ("facesr_bench.check.__main__", "does a method keep what the harness relies on?"),
     "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
     "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),

@@ -15,7 +15,7 @@ from facesr_bench.errors import ConfigError, FaceSRError, first_line
 
 SCALES = ("full", "slim", "smoke")
 STAGES = ("fit_test", "fit", "test", "adapt")
-HARNESS_KEYS = ("name", "budget", "shipped")
+HARNESS_KEYS = ("name", "budget", "shipped", "cost")
 """Keys of a method's YAML that are for the harness; the rest are the method's own arguments."""
 
 OUTPUT_DIR_VARIABLE = "FACESR_BENCH_OUTPUT_DIR"

@@ -80,6 +80,10 @@ class Method(pl.LightningModule, ABC):
     """Whether it super-resolves. A prior does not: it can be trained, and has no test stage."""
     bf16_safe: ClassVar[bool] = False
     """Whether training under bf16 autocast is known to give the same quality."""
+    exportable: ClassVar[bool] = True
+    """Whether ``super_resolve`` is one fixed graph, so that a trace of it makes the same images."""
+    rank_dependent: ClassVar[str] = ""
+    """Why losses depend on how a batch is shared by processes ("the critic compares groups"), or ""."""
     needs_weights: ClassVar[tuple[str, ...]] = ()
     """Names in the weights registry without which the method cannot run."""
     loss_networks: ClassVar[tuple[str, ...]] = ()

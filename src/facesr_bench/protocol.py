@@ -6,7 +6,7 @@ pixels themselves, so two runs whose hashes agree were asked the very same quest
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,7 @@ class TestSet:
         has_hr: whether ground truth exists.
         made_lr: whether all LR was made from HR by the degradation, none given by the owner.
         identities: per key, or None where unknown.
+        domains, attributes: per key what the data set knows, for breakdowns by subgroup.
         lr_hash, hr_hash: over all images; ``hr_hash`` is None without ground truth.
         name, version, hash: the protocol's identity.
     """
@@ -50,6 +51,8 @@ class TestSet:
     name: str
     version: int
     hash: str
+    domains: Sequence[str | None]
+    attributes: Sequence[Mapping[str, float]]
     _dataset: FaceDataset
     _index: Sequence[int]
 
@@ -80,6 +83,8 @@ class _Frozen:
     hr_digest: str | None
     given_lr: bool
     identity: str | None
+    domain: str | None
+    attributes: Mapping[str, float]
     misfits: list[str]
 
 
@@ -105,6 +110,8 @@ def freeze_test_set(
     side = hr_size // factor
     wrong: list[str] = []
     hr_digest, lr_images, identities, with_hr, given_lr = [], [], [], 0, 0
+    domains: list[str | None] = []
+    attributes: list[Mapping[str, float]] = []
 
     def read(i: int) -> _Frozen:
         """Only what is kept leaves the thread: HR images waiting for their turn would fill memory."""
@@ -116,7 +123,8 @@ def freeze_test_set(
             if image is not None and image.shape != (expected, expected, 3)
         ]
         digest = None if sample.hr is None else hash_images([(sample.key, sample.hr)])
-        return _Frozen(lr, digest, sample.lr is not None, sample.identity, misfits)
+        known = (sample.identity, sample.domain, sample.attributes)
+        return _Frozen(lr, digest, sample.lr is not None, *known, misfits)
 
     with ThreadPoolExecutor() as pool:
         for frozen in pool.map(read, index):
@@ -127,6 +135,8 @@ def freeze_test_set(
             given_lr += frozen.given_lr
             lr_images.append(frozen.lr)
             identities.append(frozen.identity)
+            domains.append(frozen.domain)
+            attributes.append(frozen.attributes)
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         raise DataError(f"Images of {name} have the wrong size: {', '.join(wrong[:10])}{more}.")
@@ -148,5 +158,5 @@ def freeze_test_set(
     }
     return TestSet(
         keys, lr_images, bool(with_hr), not given_lr, identities, lr_hash, hr_hash,
-        name, version, canonical_hash(inputs), dataset, index,
+        name, version, canonical_hash(inputs), domains, attributes, dataset, index,
     )  # fmt: skip

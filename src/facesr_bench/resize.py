@@ -66,8 +66,10 @@ def resize(images: "Tensor", size: tuple[int, int], kernel: Kernel = "bicubic") 
     """
     import torch
 
-    down, across = (
-        torch.as_tensor(resize_matrix(n_in, n_out, kernel), dtype=images.dtype).to(images.device)
+    down, across = (  # int: a tracer's sizes are tensors, which NumPy and the cache must not see
+        torch.as_tensor(resize_matrix(int(n_in), int(n_out), kernel), dtype=images.dtype).to(
+            images.device
+        )
         for n_in, n_out in zip(images.shape[2:], size, strict=True)
     )
     return torch.einsum("oh,bchw,pw->bcop", down, images, across)

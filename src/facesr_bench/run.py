@@ -34,6 +34,7 @@ from facesr_bench.errors import (
     WorkerDied,
 )
 from facesr_bench.grid import write_grid
+from facesr_bench.image_attributes import write_attributes
 from facesr_bench.images import sweep_temporaries, to_float, write_atomically
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
@@ -208,6 +209,9 @@ def _test(
     write_grid(grid, test_set, store, _label(settings), sides.stores)
     people = dict(zip(test_set.keys, test_set.identities, strict=True))
     write_per_image(output_dir / "per_image.csv", findings | scores.per_image, people)
+    write_attributes(
+        output_dir / "attributes.csv", test_set.keys, test_set.domains, test_set.attributes
+    )
     digest = store.hash(test_set.keys)
     outcome = Outcome(
         method, data, scores, cost, weights, fitted, digest, findings, sides.facts(test_set)

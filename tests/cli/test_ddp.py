@@ -1,4 +1,4 @@
-"""Two processes on the CPU: the same test numbers, and training that agrees with one process."""
+"""Two processes by the real command line; that they train alike: methods/test_training_ranks.py."""
 
 from pathlib import Path
 
@@ -38,31 +38,3 @@ def test_a_batch_two_ranks_cannot_share_is_refused(cli: Cli) -> None:
     )  # fmt: skip
     assert done.returncode != 0
     assert "2 processes cannot share evenly" in done.stderr
-
-
-PAN = ("+method=pan", *TINY, "images=28", "stage=fit", "metrics=none")
-"""Seven steps of four images: every phase gets one."""
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert content["images_seen"] == 28
-    state: dict[str, torch.Tensor] = content["state_dict"]
-    return state
-
-
-def test_pan_trains_alike_on_one_rank_and_two(cli: Cli, tmp_path: Path) -> None:
-    """With a distance, whose losses and gradients do not depend on how a batch is shared."""
-    cli(*PAN, "method.objective=l1", "trainer=cpu", "output_dir=one")
-    cli(*PAN, "method.objective=l1", *TWO, "output_dir=two")
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0, msg=name)
-
-
-def test_pans_gan_trains_on_two_ranks(cli: Cli, tmp_path: Path) -> None:
-    """Layers of later stages have no gradient yet, which DDP must be told to expect."""
-    cli(*PAN, *TWO, "output_dir=two")
-    state = weights(tmp_path / "two")
-    assert all(torch.isfinite(value).all() for value in state.values())
-    assert any(name.startswith("D.") for name in state)

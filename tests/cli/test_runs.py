@@ -40,6 +40,9 @@ def test_every_method_fits_tests_and_records(method: str, cli: Cli, tmp_path: Pa
     assert len(rows) == 12
     mean = np.mean([float(row["psnr_rgb"]) for row in rows])
     assert mean == pytest.approx(record["metrics"]["psnr_rgb"]["value"], abs=1e-9)
+    facts = list(csv.DictReader((out / "attributes.csv").open()))
+    assert [row["key"] for row in facts] == [row["key"] for row in rows]
+    assert {row["glasses"] for row in facts} <= {"0.0", "1.0"}
     assert yaml.safe_load((out / "config.yaml").read_text())["scale"] == "smoke"
     assert (out / "run.log").stat().st_size > 0
 

@@ -58,6 +58,19 @@ def test_images_without_a_value_count_for_nothing():
     assert Intervals().mean(["a", "b"], np.array([1.0, np.nan])) is None
 
 
+def test_many_means_at_once_have_the_intervals_each_has_alone():
+    people = {key: str(number // 3) for number, key in enumerate(KEYS[:200])}
+    holes = np.where(np.arange(len(VALUES)) % 5, VALUES, np.nan)
+    one, none = np.full(len(VALUES), np.nan), np.full(len(VALUES), np.nan)
+    one[:3] = 1.0  # three photos of one person are no interval
+    intervals = Intervals(replicates=500, identities=people)
+    found = intervals.of_means(KEYS, np.stack([VALUES, holes, one, none], axis=1))
+    for column, ends in zip((VALUES, holes), found[:2], strict=True):
+        assert ends == pytest.approx(intervals.mean(KEYS, column).ci95, rel=1e-12)
+    assert found[2:] == [(None, None)] * 2
+    assert intervals.mean(KEYS, one) is None
+
+
 def test_jackknife_of_a_mean_is_the_textbook_standard_error():
     labels = Intervals().group_labels(N)
     assert np.bincount(labels).tolist() == [15] * 20

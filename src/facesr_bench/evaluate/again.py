@@ -25,6 +25,7 @@ from facesr_bench.evaluate.merging import merge_record
 from facesr_bench.evaluate.reading import progress
 from facesr_bench.evaluate.request import Request
 from facesr_bench.evaluate.stopping import Stop
+from facesr_bench.image_attributes import write_attributes
 from facesr_bench.metrics.base import Expected, Need, ScoreBatch
 from facesr_bench.metrics.scores import PerImage, read_per_image, write_per_image
 from facesr_bench.metrics.suite import MetricSuite
@@ -102,6 +103,9 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
         people = dict(zip(test_set.keys, test_set.identities, strict=True))
         with stop.writing():
             write_per_image(folder / "per_image.csv", per_image | scores.per_image, people)
+            write_attributes(  # runs of older versions have none yet
+                folder / "attributes.csv", test_set.keys, test_set.domains, test_set.attributes
+            )
             write_record(folder / "result.json", merged)
         print_rich([result_table(merged)])
         log.info("Record: %s", folder / "result.json")

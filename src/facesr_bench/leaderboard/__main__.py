@@ -20,6 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("roots", nargs="*", type=Path, default=[Path("runs")], metavar="DIR",
                         help="folders to look for result.json in (default: runs)")  # fmt: skip
+    parser.add_argument("--html", type=Path, metavar="DIR",
+                        help="write a static site (pages, images) to this folder instead")  # fmt: skip
+    parser.add_argument("--images", type=int, default=4, metavar="N",
+                        help="on the site: worst, median and best images of each method and metric "
+                        "(default: 4; 0 for none)")  # fmt: skip
     arguments = parser.parse_args(argv)
     found = find_records(arguments.roots)
     for sentence in found.unreadable:
@@ -31,6 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not found.records:
         print("No finished run was found.", file=sys.stderr)
         return 1
+    if arguments.html is not None:
+        from facesr_bench.leaderboard.page.site import write_site
+
+        site = write_site(found, arguments.html, arguments.images)
+        size = f"{len(site.files)} files, {site.size_bytes / 1e6:.1f} MB"
+        print(f"{arguments.html / 'index.html'} ({size})")
+        return 1 if found.unreadable else 0
     print("\n".join(protocol_table(group) for group in by_protocol(found.records).values()))
     return 1 if found.unreadable else 0
 

@@ -116,6 +116,38 @@ class Intervals:
         told += [f"{others} image{'s' * (others > 1)}"] if others else []
         return Interval(se, _percentiles(replicates), "bootstrap", " and ".join(told))
 
+    def of_means(
+        self, keys: Sequence[str], values: Floats
+    ) -> list[tuple[float, float] | tuple[None, None]]:
+        """Percentile intervals of many means over the same images, from one draw of the units.
+
+        Each equals what :meth:`mean` gives for its column alone.
+
+        Args:
+            keys: sorted keys of the images (n).
+            values: (n, columns); a value that is not finite counts for nothing.
+
+        Returns:
+            Lower and upper end of each column; None with fewer than two units or replicates.
+        """
+        finite = np.isfinite(values)
+        units = self.units(keys)
+        number, columns = int(units.max(initial=-1)) + 1, values.shape[1]
+        sums, sizes = np.zeros((number, columns)), np.zeros((number, columns))
+        np.add.at(sums, units, np.where(finite, values, 0.0))
+        np.add.at(sizes, units, finite.astype(np.float64))
+        if self.replicates < 2 or number < 2:
+            return [(None, None)] * columns
+        table = np.concatenate([sums, sizes], axis=1)
+        totals = np.concatenate([c @ table for c in _counts(self.seed, self.replicates, number)])
+        found: list[tuple[float, float] | tuple[None, None]] = []
+        for column in range(columns):
+            drawn = totals[:, columns + column] > 0
+            enough = np.count_nonzero(sizes[:, column]) > 1
+            ratio = totals[drawn, column] / totals[drawn, columns + column]
+            found.append(_percentiles(ratio) if enough else (None, None))
+        return found
+
     def group_labels(self, number: int) -> NDArray[np.int64]:
         """Jackknife group of each image in key order; sizes differ by at most one.
 

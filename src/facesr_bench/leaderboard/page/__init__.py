@@ -1,0 +1,1 @@
+"""``leaderboard --html``: a static site of the finished runs, for any browser and any host."""

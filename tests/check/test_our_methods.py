@@ -1,0 +1,49 @@
+"""Every method of this repository keeps its promises; what other tests cover anew is left out here."""
+
+from pathlib import Path
+
+import pytest
+
+from command_line import ROOT
+from facesr_bench.check.running import check, chosen_ticks
+
+METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
+
+NOT_MADE_HERE = {
+    "images": "it reads images made elsewhere",
+    "spandrel": "it runs a file of yours, without which there is nothing to check",
+}
+"""Why a method is not checked."""
+
+TWICE = {"lanczos", "nearest"}
+"""The class of ``bicubic`` with another kernel: its YAML alone is checked."""
+
+COVERED = {"overfit", "resume", "ranks"}
+"""Ticks that train again; the tests of each method, and of training on two ranks, do that."""
+
+FEWER = {
+    "dap_fsr": ["images=4", "batch_size=2"],
+    "propulse": ["branches=2", "base=2", "scale=2", "batch_size=2"],
+    "psp": ["images=4", "batch_size=2"],
+    "scgan": ["images=16"],
+    "stylegan2": ["images=16"],
+}
+"""Shorter than smoke for all but the tick that compares budgets; each phase still comes."""
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_of_ours_keeps_its_promises(name: str, tmp_path: Path) -> None:
+    if name in NOT_MADE_HERE:
+        pytest.skip(NOT_MADE_HERE[name])
+    if name in TWICE:
+        declared, ticks = chosen_ticks(["yaml", "paper"]), ()
+    else:
+        declared = chosen_ticks(["yaml", "budget", "paper"])
+        ticks = tuple(t for t in chosen_ticks([]) if t not in declared and t.name not in COVERED)
+    fewer = [f"method.budget.{word}" for word in FEWER.get(name, ())]
+    outcomes = check([f"+method={name}"], (), declared)
+    if ticks:
+        outcomes += check([f"+method={name}", *fewer], (), ticks)
+    assert [outcome.said for outcome in outcomes if outcome.state == "broken"] == []
+    assert [outcome.tick.name for outcome in outcomes if outcome.state == "not tried"] == []
+    assert sum(outcome.state == "kept" for outcome in outcomes) >= (2 if name in TWICE else 10)
