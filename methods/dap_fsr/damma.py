@@ -191,7 +191,9 @@ class Damma:
         """The real pairs of this outer iteration, each once."""
         used = rows[: min(len(self._hr), len(rows))]
         target = {name: x[used] for name, x in self._hr_features.items()}
-        return self._reconstruction(self._lr_codes[used], self._hr[used], target)
+        # The pair is LR and HR; the reading "exemplar" is G(w^t) against HR, whatever w^t is made of.
+        codes = self._w_t if self.recipe.target == "exemplar" else self._lr_codes
+        return self._reconstruction(codes[used], self._hr[used], target)
 
     def _synthetic_loss(self, w_m: Tensor) -> Tensor:
         """Pairs (DS(I^m), I^m) of G's own faces I^m = G(w^m), which take no gradient."""

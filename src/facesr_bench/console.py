@@ -39,13 +39,13 @@ def start_logging(log_file: Path | None, level: int = logging.INFO) -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def progress_bar(what: str, images: int) -> Any:
+def progress_bar(what: str, total: int, unit: str = "img") -> Any:
     """A bar on standard error; in a log file it is a line every 20 seconds."""
     from tqdm import tqdm
 
     return tqdm(
-        total=images,
-        unit="img",
+        total=total,
+        unit=unit,
         desc=what,
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 20.0,

@@ -2,15 +2,18 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from facesr_bench.adaptation.aggregate import aggregated, mean_per_image
+from facesr_bench.metrics.intervals import Intervals
 
 
 def cell(condition: str, seed: int, psnr: float, shown: str = "x", **more: Any) -> dict[str, Any]:
     metric = {
         "value": psnr, "higher_is_better": True, "n": 4, "settings": {}, "settings_hash": "s",
         "ci95": [0, 1], "ci_kind": "t", "se": 0.1, "ci_units": "4 images", "replicates": [1.0],
+        "per_image": True,
     }  # fmt: skip
     return {
         "data": "two_lights", "label": "m", "protocol": {"name": "p", "version": 1, "hash": condition},
@@ -20,7 +23,8 @@ def cell(condition: str, seed: int, psnr: float, shown: str = "x", **more: Any) 
         "started": f"2026-01-0{seed + 1}", "seconds": 2.0,
         "adaptation": {
             "condition": condition, "seed": seed, "k": 1, "shown": f"{shown}{condition}{seed}",
-            "seconds": 1.0 + seed, "strategy": "own", "stylist": None, "exemplars": ["a"],
+            "seconds": 1.0 + seed, "strategy": "own", "stylist": None, "style_features": None,
+            "exemplars": ["a"],
         },
         **more,
     }  # fmt: skip
@@ -74,3 +78,40 @@ def test_other_exemplars_are_another_protocol() -> None:
 def test_images_have_their_mean_over_draws() -> None:
     found = mean_per_image([{"psnr": {"a": 1.0, "b": 2.0}}, {"psnr": {"a": 3.0}}])
     assert found == {"psnr": {"a": 2.0, "b": 2.0}}
+
+
+def test_the_interval_is_of_people_who_are_drawn_in_every_cell() -> None:
+    """Four people, each in both conditions and both draws: as sure as four, not as sixteen."""
+    spread = {"a": -3.0, "b": -1.0, "c": 1.0, "d": 3.0}
+    cells = four()
+    tables = [
+        {"psnr": {f"{person}-{c['adaptation']['condition']}": c["metrics"]["psnr"]["value"] + x
+                  for person, x in spread.items()}}
+        for c in cells
+    ]  # fmt: skip
+    identities = {key: key[0] for table in tables for key in table["psnr"]}
+    intervals = Intervals(replicates=2000, identities=identities)
+    metric = aggregated(cells, "m", tables, intervals)["metrics"]["psnr"]
+    assert metric["value"] == pytest.approx(16.5)
+    alone = intervals.mean(sorted(tables[0]["psnr"]), np.array(sorted(spread.values())))
+    assert alone is not None and metric["ci_units"] == "4 people"
+    low, high = alone.ci95
+    assert metric["ci95"] == pytest.approx([16.5 + low, 16.5 + high])
+    assert metric["se"] == pytest.approx(alone.se) and metric["ci_kind"] == "bootstrap"
+    # As images of nobody known they would be twice as many, and look surer than they are.
+    unknown = aggregated(cells, "m", tables, Intervals(replicates=2000))["metrics"]["psnr"]
+    assert unknown["ci_units"] == "8 images" and unknown["se"] < 0.8 * metric["se"]
+    for cell in cells:
+        cell["metrics"]["psnr"]["per_image"] = False  # a distance
+    assert aggregated(cells, "m", tables, intervals)["metrics"]["psnr"]["ci95"] is None
+
+
+def test_images_that_no_draw_could_score_are_counted_once_and_findings_are_of_all() -> None:
+    cells = four()
+    for cell, lost, mean in zip(cells, (1, 3, 0, 0), (1.0, 2.0, 3.0, 4.0), strict=True):
+        cell["metrics"]["psnr"]["not_scored"] = lost
+        cell["findings"] = {"converged": {"mean": mean, "n": 4}}
+    cells[3]["findings"]["converged"]["n"] = 12
+    record = aggregated(cells, "m")
+    assert record["metrics"]["psnr"]["not_scored"] == 3 and record["metrics"]["psnr"]["n"] == 5
+    assert record["findings"]["converged"] == {"mean": pytest.approx(72 / 24), "n": 24}

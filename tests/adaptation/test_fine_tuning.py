@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from adaptation.two_lights import HR, TwoLights, data_of
 from facesr_bench.adaptation.contract import Exemplars
 from facesr_bench.adaptation.fine_tuning import _mined, fine_tune
+from facesr_bench.adaptation.prior_task import PriorFaces
 from facesr_bench.adaptation.settings import AdaptationSettings, FineTuning, StyleNet
 from facesr_bench.adaptation.source_faces import SourceFaces
 from facesr_bench.adaptation.strategies import make_adapter
 from facesr_bench.adaptation.style_training import trained_stylist
 from facesr_bench.adaptation.stylist import Style, Stylist, adain, style_of
-from facesr_bench.adaptation.tasks import PriorFaces, Reconstruction, task_of
+from facesr_bench.adaptation.tasks import Reconstruction, task_of
 from facesr_bench.console import progress_bar
 from facesr_bench.errors import ConfigError
 from facesr_bench.method import Method
@@ -83,7 +84,7 @@ def copies(method: Method) -> dict[str, Tensor]:
 def test_direct_fine_tuning_learns_the_exemplar_with_what_runs_at_test_time() -> None:
     method, shown = Enlarger().train(), exemplars()
     before = copies(method)
-    task = task_of(method, source(), 0)
+    task = task_of(method, source(), 0, 3)
     found = fine_tune(method, task, shown, None, FineTuning(20, 4, 1e-2), 0, nothing)
     assert found["loss_last"] < 0.7 * found["loss_first"]
     assert moved(method, before) == {"net.1.weight", "net.1.bias", "net.2.weight", "net.2.bias"}
@@ -97,7 +98,7 @@ def test_scgan_is_fine_tuned_by_the_same_code() -> None:
         degrade_head=4, critic_widths=(8,) * 6, critic_hidden=8, noise_dim=4,
     )  # fmt: skip
     before = copies(method)
-    task = task_of(method, source(), 0)
+    task = task_of(method, source(), 0, 3)
     found = fine_tune(method, task, exemplars(), None, FineTuning(3, 2, 1e-3), 0, nothing)
     assert found["loss_last"] < found["loss_first"]
     changed = moved(method, before)
@@ -105,14 +106,14 @@ def test_scgan_is_fine_tuned_by_the_same_code() -> None:
     assert not any("running" in name or "num_batches" in name for name in changed)
 
 
-@pytest.mark.parametrize("strategy", ["adain", "asm"])
+@pytest.mark.parametrize("strategy", ["direct", "adain", "asm"])
 def test_the_prior_of_a_search_learns_restyled_faces_of_its_own(
     strategy: str, tmp_path: Path
 ) -> None:
     method = Searcher()
     before = copies(method)
     settings = AdaptationSettings(
-        strategy=strategy, fine_tuning=FineTuning(2, 2, 1e-3), style_net=SMALL  # type: ignore[arg-type]
+        strategy=strategy, fine_tuning=FineTuning(2, 2, 1e-3, 2), style_net=SMALL  # type: ignore[arg-type]
     )  # fmt: skip
     data = data_of(TwoLights())
     adapter = make_adapter(method, settings, data, tmp_path, CPU, 0, progress_bar)
@@ -136,8 +137,6 @@ def test_what_cannot_be_adapted_is_a_sentence(tmp_path: Path) -> None:
     assert adapter(bicubic, strategy="none").adapt(exemplars(), 0, nothing) == {}
     with pytest.raises(ConfigError, match="nothing that could be adapted"):
         adapter(bicubic, strategy="direct").adapt(exemplars(), 0, nothing)
-    with pytest.raises(ConfigError, match="a pair alone cannot be trained on"):
-        adapter(Searcher(), strategy="direct").adapt(exemplars(), 0, nothing)
     with pytest.raises(ConfigError, match="strategy=dann does not exist; choose own"):
         AdaptationSettings.from_config({"strategy": "dann"})
     with pytest.raises(ConfigError, match=r"adaptation\.fine_tuning has no entry 'step'"):
@@ -222,10 +221,32 @@ def test_lr_of_restyled_faces_is_the_protocols(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_faces_of_a_prior_are_its_codes() -> None:
     method = Searcher()
-    task = PriorFaces(method, method.prior, seed=0)
+    task = PriorFaces(method, method.prior, seed=0, search=0)
     faces, codes = task.content(0, 2)
     assert codes is not None and faces.shape == (2, 3, 32, 32)
     loss = float(task.loss(codes, faces).detach())
     assert loss < float(task.loss(codes, 1 - faces).detach())
     shown = Exemplars(("a",), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 32, 32))
     assert all(".affine." in name for name in task.parameters(shown))
+
+
+def test_an_exemplars_code_makes_its_lr_and_looking_for_it_changes_nothing() -> None:
+    """Then fine-tuning on the pair alone brings the face of that code to the HR."""
+    method, shown = Searcher(), exemplars(2)
+    before = copies(method)
+
+    def lr_mse(search: int) -> float:
+        codes = PriorFaces(method, method.prior, 0, search).exemplar_inputs(shown)
+        assert codes.shape == (2, 8, 16) and not codes.requires_grad
+        with torch.no_grad():
+            faces = (method.synthesis(codes, "const") + 1) / 2
+        reduced = nn.functional.interpolate(faces, 16, mode="bicubic", antialias=True)
+        return float((reduced - shown.lr).square().mean())
+
+    assert lr_mse(30) < 0.7 * lr_mse(0)
+    assert moved(method, before) == set()
+    assert all(p.grad is None for p in method.synthesis.parameters())
+    task = task_of(method, source(), 0, 30)
+    found = fine_tune(method, task, shown, None, FineTuning(15, 2, 1e-2), 0, nothing)
+    assert found["loss_last"] < 0.8 * found["loss_first"]
+    assert all(".affine." in name for name in moved(method, before))

@@ -9,7 +9,8 @@ from facesr_bench.errors import ConfigError, DataError
 
 
 def test_while_adapting_only_exemplars_of_the_target_can_be_read() -> None:
-    target = Target(data_of(TwoLights()))
+    run = data_of(TwoLights())
+    target = Target(run)
     cell = target.cells(1, [0], ["dim"])[0]
     data = data_of(TwoLights())
     data.source = target.source.testing(cell.test)
@@ -23,6 +24,7 @@ def test_while_adapting_only_exemplars_of_the_target_can_be_read() -> None:
             lambda: cell.pool[other],
             lambda: target.source.split("test")[0],  # type: ignore[index]
             lambda: data.required("test")[0],
+            lambda: run.required("test")[0],  # nor by the data module the run was given
             lambda: data_of_split(data)[0],
         ):
             with pytest.raises(DataError, match="may see the exemplars"):

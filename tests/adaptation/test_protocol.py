@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from facesr_bench.adaptation import running
 from facesr_bench.adaptation.__main__ import main
@@ -15,6 +16,7 @@ from facesr_bench.adaptation.running import run_protocol
 from facesr_bench.config import build_data
 from facesr_bench.cost import Cost
 from facesr_bench.errors import ConfigError, DataError
+from facesr_bench.evaluate.__main__ import main as evaluate
 from facesr_bench.leaderboard.records import find_records
 from facesr_bench.method import Method
 from facesr_bench.methods.bicubic import Interpolation
@@ -32,7 +34,7 @@ def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "measure_cost", lambda *_: Cost(1, 1, 1.0, 1.0, 1, 1, "none"))
 
 
-def settings(**adaptation: Any) -> dict[str, Any]:
+def settings(keep_sr: bool = False, **adaptation: Any) -> dict[str, Any]:
     """A resolved configuration of stage=adapt."""
     return {
         "method": {"name": "small"},
@@ -49,7 +51,7 @@ def settings(**adaptation: Any) -> dict[str, Any]:
             "name": "few", "seed": 2020, "only": None, "on_missing": "raise", "allow_small": False,
             "measures": {"psnr_rgb": PSNR},
         },
-        "seed": 2020, "scale": "smoke", "label": None, "keep_sr": False, "stage": "adapt",
+        "seed": 2020, "scale": "smoke", "label": None, "keep_sr": keep_sr, "stage": "adapt",
         "adaptation": {"seeds": 2, **adaptation},
     }  # fmt: skip
 
@@ -77,6 +79,9 @@ def test_a_record_of_all_cells_and_how_it_goes_on(tmp_path: Path) -> None:
     assert record["trained_on"][-1] == {
         "data": "two_lights", "version": 1, "exemplars": sorted(shown), "images": 1,
     }  # fmt: skip
+    low, high = record["metrics"]["psnr_rgb"]["ci95"]
+    assert low < record["metrics"]["psnr_rgb"]["value"] < high
+    assert record["metrics"]["psnr_rgb"]["ci_units"] == "8 people"
     rows = (tmp_path / "per_image.csv").read_text().splitlines()
     assert len(rows) == 9 and rows[0].startswith("key,identity")
 
@@ -134,6 +139,33 @@ def test_our_reading_is_marked_in_every_table(tmp_path: Path) -> None:
     assert record["label"] == "small + ASM (our reading)"
     assert record["adaptation"]["stylist"] is not None
     assert json.loads((tmp_path / "result.json").read_text())["label"] == record["label"]
+
+
+def test_a_protocol_is_scored_again_from_its_images(tmp_path: Path) -> None:
+    """The same numbers without adapting, other metrics merged, foreign images refused."""
+    wanted = settings(keep_sr=True, conditions=["dim"])
+    method = build(phi_lr=1e-2, **FAST)
+    method._context = None
+    before = run_protocol(wanted, tmp_path, build_data(wanted["data"]), method, WEIGHTS)
+    (tmp_path / "config.yaml").write_text(json.dumps(wanted))  # JSON is YAML
+    assert evaluate([str(tmp_path), "--metrics", "psnr_rgb,psnr_y"]) == 0
+    after = json.loads((tmp_path / "result.json").read_text())
+    assert after["metrics"]["psnr_rgb"] == before["metrics"]["psnr_rgb"]
+    assert after["metrics"]["psnr_y"]["ci95"] and "psnr_y" not in before["metrics"]
+    assert after["metrics"]["psnr_y"]["spread"] > 0
+    for same in ("protocol", "sr_hash", "label", "trained_on", "config", "seconds"):
+        assert after[same] == before[same], same
+    cells = after["adaptation"]["cells"]
+    assert [set(cell["metrics"]) for cell in cells] == [{"psnr_rgb", "psnr_y"}] * 2
+    assert "psnr_y" in (tmp_path / "per_image.csv").read_text().splitlines()[0]
+    assert [entry["metrics"] for entry in after["rescored"]] == [["psnr_rgb", "psnr_y"]]
+
+    record = (tmp_path / "result.json").read_bytes()
+    image = next(iter((tmp_path / "cells/dim/01/sr").glob("*.png")))
+    Image.new("RGB", (32, 32)).save(image)
+    with pytest.raises(DataError, match="are not those the run wrote"):
+        evaluate([str(tmp_path)])
+    assert (tmp_path / "result.json").read_bytes() == record
 
 
 class Peeking(Interpolation):

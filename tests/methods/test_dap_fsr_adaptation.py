@@ -158,7 +158,7 @@ def test_the_loss_of_phi_is_the_mean_of_both_halves() -> None:
 
 
 def test_adaptation_lowers_the_loss_on_the_exemplar() -> None:
-    method = build(outer=2, inner=5, phi_lr=1e-2)
+    method = build(outer=2, inner=10, phi_lr=1e-2)  # 20 steps
     found = method.adapt(exemplars(), 0, nothing)
     assert found["exemplar_loss_after"] < 0.9 * found["exemplar_loss_before"]
     shown = exemplars()
@@ -235,6 +235,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "(a) synthetic": {"target": "synthetic"},
     "(b) style": {"target": "style"},
     "(c) exemplar": {"target": "exemplar"},
+    "(c) code of HR": {"target": "exemplar", "target_code": "hr"},
     "eps": {"eps": "per_layer"},
     "mapping": {"source_codes": "mapping"},
     "code of HR": {"target_code": "hr"},

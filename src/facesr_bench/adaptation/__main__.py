@@ -10,7 +10,8 @@ facesr-bench adapt: adapt a method to another domain by a few pairs of it, test,
 
 Every condition of the target domain by every draw of exemplars is a cell: adapt from the same source
 weights, test, record. The record holds the mean over all, and how far draws and conditions lie apart.
-The same command with the same output_dir goes on where it stopped.
+The same command with the same output_dir goes on where it stopped; facesr-bench evaluate RUN_DIR scores
+all cells again from their images.
 
 keys   adaptation.k=N                  exemplars shown at once (1)
        adaptation.seeds=R              draws of them (10)

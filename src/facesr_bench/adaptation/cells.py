@@ -1,13 +1,17 @@
 """The cells of an adaptation protocol: every condition of the target domain by every exemplar seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
 
 from facesr_bench.adaptation.contract import Exemplars
 from facesr_bench.adaptation.guard import Guard, GuardedData, GuardedSplit
+from facesr_bench.config import build_data
 from facesr_bench.data import FaceDataset
 from facesr_bench.datamodule import MEMORY_LIMIT, FaceSRDataModule
 from facesr_bench.errors import ConfigError, DataError
@@ -42,6 +46,10 @@ class Cell:
         """Of the exemplars."""
         return tuple(self.pool.keys[i] for i in self.exemplars)
 
+    def folder(self, root: Path) -> Path:
+        """Where it writes in a run's folder."""
+        return root / "cells" / quote(self.condition, safe="+-.,=@ ") / f"{self.seed:02d}"
+
 
 class Target:
     """The target domain of a protocol: its conditions, and a guard before its images.
@@ -51,13 +59,14 @@ class Target:
     seed, condition, exemplar seed): every method is shown the same faces.
 
     Args:
-        data: the data module of the run. Its splits must not have been opened.
+        data: the data module of the run. Its splits must not have been opened; from now on it reads
+            the target through the guard, as everything does that is made of it.
     """
 
     def __init__(self, data: FaceSRDataModule) -> None:
         self.guard = Guard()
         self.data = data
-        self.source = GuardedData(data.source, self.guard, MEMORY_LIMIT)
+        self.source = data.source = GuardedData(data.source, self.guard, MEMORY_LIMIT)
         test, pool = self.source.split("test"), self.source.split("exemplar")
         if not isinstance(test, GuardedSplit) or not len(test):
             raise DataError(f"{data.name} has no test split to adapt to.")
@@ -101,6 +110,17 @@ class Target:
         drawn = tuple(candidates[i] for i in rng.permutation(len(candidates))[:k])
         rest = tested if apart else [i for i in tested if i not in drawn]
         return Cell(condition, seed, drawn, self._pool, self._test.subset(rest))
+
+    def testing(self, cell: Cell, settings: Mapping[str, Any]) -> FaceSRDataModule:
+        """A data module that tests on the cell's samples, behind the same guard.
+
+        Args:
+            cell: of this target.
+            settings: the run's ``data`` group, from which ``self.data`` was built.
+        """
+        data: FaceSRDataModule = build_data(settings)
+        data.source = self.source.testing(cell.test)
+        return data
 
     def exemplars(self, cell: Cell) -> Exemplars:
         """The pairs of a cell; LR as the protocol fixes it.

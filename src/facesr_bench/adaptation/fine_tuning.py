@@ -10,8 +10,8 @@ from torch.optim import Adam
 from facesr_bench.adaptation.contract import Exemplars
 from facesr_bench.adaptation.settings import FineTuning
 from facesr_bench.adaptation.stylist import Style, Stylist
-from facesr_bench.adaptation.tasks import Task
-from facesr_bench.errors import ConfigError, TrainingError
+from facesr_bench.adaptation.task import Task
+from facesr_bench.errors import TrainingError
 from facesr_bench.method import Method
 from facesr_bench.seeding import torch_rng
 
@@ -42,24 +42,17 @@ def fine_tune(
         The first and the last loss, for the record.
 
     Raises:
-        ConfigError: neither exemplars nor restyled faces can be trained on.
         TrainingError: a loss that is not finite.
     """
-    if stylist is None and not task.takes_pairs:
-        raise ConfigError(
-            f"{type(method).__name__} searches its prior for every image, so a pair alone cannot be "
-            "trained on; choose adaptation.strategy=adain or asm."
-        )
     method.eval()
     losses: list[Tensor] = []
     with only(method, task, exemplars) as parameters, torch.enable_grad():
+        pairs = task.exemplar_inputs(exemplars)
         adam = Adam(parameters, lr=settings.lr)
         styles = None if stylist is None else stylist.style(exemplars.hr)
         for step in range(settings.steps):
-            halves = []
-            if task.takes_pairs:
-                rows = _rows(len(exemplars), settings.batch, seed, step).to(exemplars.hr.device)
-                halves.append(task.loss(exemplars.lr[rows], exemplars.hr[rows]))
+            rows = _rows(len(exemplars), settings.batch, seed, step).to(exemplars.hr.device)
+            halves = [task.loss(pairs[rows], exemplars.hr[rows])]
             if stylist is not None and styles is not None:
                 halves.append(_restyled_loss(task, stylist, styles, settings.batch, seed, step))
             loss = torch.stack(halves).mean()

@@ -1,6 +1,5 @@
 """The protocol of adaptation as one run: for every cell adapt, test, record; then the mean."""
 
-import csv
 import io
 import logging
 import time
@@ -8,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -18,7 +16,6 @@ from facesr_bench.adaptation.cells import Cell, Target
 from facesr_bench.adaptation.settings import AdaptationSettings
 from facesr_bench.adaptation.strategies import SUFFIX, Adapter, make_adapter, tell_prior_changed
 from facesr_bench.attempt import drop_attempt, fingerprint, read_findings
-from facesr_bench.config import build_data
 from facesr_bench.console import print_rich, progress_bar, result_table
 from facesr_bench.cost import Cost, measure_cost
 from facesr_bench.datamodule import FaceSRDataModule
@@ -27,7 +24,8 @@ from facesr_bench.grid import write_grid
 from facesr_bench.images import to_float, write_atomically
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import Expected
-from facesr_bench.metrics.scores import PerImage, write_per_image
+from facesr_bench.metrics.intervals import Intervals
+from facesr_bench.metrics.scores import read_per_image, write_per_image
 from facesr_bench.metrics.suite import MetricSuite
 from facesr_bench.protocol import canonical_hash
 from facesr_bench.record import Outcome, make_record
@@ -42,6 +40,8 @@ log = logging.getLogger(__name__)
 
 RECORD = "cell.json"
 """Of a cell; not called result.json, since a cell is no result."""
+
+PER_IMAGE = "per_image.csv"
 
 
 def run_protocol(
@@ -80,12 +80,10 @@ def run_protocol(
     shown = _bar(cells, wanted)
     with shown:
         records = [runner.record(cell, shown) for cell in cells]
-    record = {**aggregated(records, label), "config": dict(settings)}
-    write_per_image(
-        output_dir / "per_image.csv",
-        mean_per_image([_read_per_image(runner.folder(cell) / "per_image.csv") for cell in cells]),
-        runner.people,
-    )
+    tables = [read_per_image(cell.folder(output_dir) / PER_IMAGE) for cell in cells]
+    intervals = intervals_of(settings["metrics"], runner.people)
+    record = {**aggregated(records, label, tables, intervals), "config": dict(settings)}
+    write_per_image(output_dir / PER_IMAGE, mean_per_image(tables), runner.people)
     write_record(output_dir / "result.json", record)
     print_rich([result_table(record)])
     for name, metric in record["metrics"].items():
@@ -94,6 +92,11 @@ def run_protocol(
                 "%s: %.4f, ± %.4f over %d draws of exemplars",
                 name, metric["value"], metric["spread"], wanted.seeds,
             )  # fmt: skip
+    spent = record["adaptation"]["seconds"]
+    log.info(
+        "Adapting took %.1f s a cell (%.1f to %.1f); one face then takes %.4f s.",
+        spent["mean"], spent["min"], spent["max"], record["cost"]["seconds_per_image"],
+    )  # fmt: skip
     log.info("Cells:  %s\nRecord: %s", output_dir / "cells", output_dir / "result.json")
     return record
 
@@ -119,13 +122,9 @@ class _Runner:
         self.people: dict[str, str | None] = {}
         """Who the images tested so far show."""
 
-    def folder(self, cell: Cell) -> Path:
-        """Where a cell writes."""
-        return self._root / "cells" / quote(cell.condition, safe="+-.,=@ ") / f"{cell.seed:02d}"
-
     def record(self, cell: Cell, shown: Any) -> dict[str, Any]:
         """Of a cell: as an earlier attempt left it, or made now."""
-        folder, data = self.folder(cell), self._data_of(cell)
+        folder, data = cell.folder(self._root), self._data_of(cell)
         self.people |= dict(zip(data.test_set.keys, data.test_set.identities, strict=True))
         made_by = self._identity(cell, data)
         try:
@@ -180,7 +179,7 @@ class _Runner:
         label = str(settings["label"])
         write_grid(folder / "images" / "grid.png", test_set, store, label)
         people = {key: self.people[key] for key in test_set.keys}
-        write_per_image(folder / "per_image.csv", findings | scores.per_image, people)
+        write_per_image(folder / PER_IMAGE, findings | scores.per_image, people)
         digest = store.hash(test_set.keys)
         outcome = Outcome(method, data, scores, self._cost, self._weights, None, digest, findings)
         spent = time.perf_counter() - clock
@@ -209,8 +208,7 @@ class _Runner:
         exemplars = self._target.exemplars(cell)
         shown = canonical_hash([list(cell.keys), _digest(exemplars.lr), _digest(exemplars.hr)])
         seed = derive_seed(self._adapter.seed, "adapt", f"{cell.condition}|{cell.seed}")
-        bar = progress_bar(f"adapt {cell.condition} {cell.seed}", self._adapter.steps)
-        bar.unit = "step"
+        bar = progress_bar(f"adapt {cell.condition} {cell.seed}", self._adapter.steps, "step")
         clock = time.perf_counter()
         with self._target.guard.only(cell.keys), bar:
             found = self._adapter.adapt(exemplars.to(device), seed, lambda: bar.update(1))
@@ -233,15 +231,13 @@ class _Runner:
             "trained_on": method.trained_on,
         }
         torch.save(content, buffer)
-        write_atomically(self.folder(cell) / "adapted.ckpt", buffer.getvalue())
+        write_atomically(cell.folder(self._root) / "adapted.ckpt", buffer.getvalue())
 
     def _data_of(self, cell: Cell) -> FaceSRDataModule:
         """A data module that tests on the cell's samples; kept while the next cell has the same."""
         keys = tuple(cell.test.keys)
         if self._data is None or self._data[0] != keys:
-            data: FaceSRDataModule = build_data(self._settings["data"])
-            data.source = self._target.source.testing(cell.test)
-            self._data = keys, data
+            self._data = keys, self._target.testing(cell, self._settings["data"])
         return self._data[1]
 
     def _suite_of(self, data: FaceSRDataModule) -> MetricSuite:
@@ -262,9 +258,7 @@ def _bar(cells: Sequence[Cell], wanted: AdaptationSettings) -> Any:
         "%d conditions by %d draws of %d exemplars: %d cells.",
         conditions, wanted.seeds, wanted.k, len(cells),
     )  # fmt: skip
-    bar = progress_bar("cells", len(cells))
-    bar.unit = "cell"
-    return bar
+    return progress_bar("cells", len(cells), "cell")
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -275,13 +269,7 @@ def _digest(images: Tensor) -> str:
     return canonical_hash(images.mul(255).round().to(torch.uint8).flatten().tolist())
 
 
-def _read_per_image(path: Path) -> PerImage:
-    found: PerImage = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = row.pop("key")
-            row.pop("identity", None)
-            for name, text in row.items():
-                if text:
-                    found.setdefault(name, {})[key] = float(text)
-    return found
+def intervals_of(metrics: Mapping[str, Any], people: Mapping[str, str | None]) -> Intervals:
+    """As a suite makes those of a run, from the ``metrics`` group and who is seen."""
+    known = {key: person for key, person in people.items() if person}
+    return Intervals(seed=int(metrics["seed"]), identities=known)

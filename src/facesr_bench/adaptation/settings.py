@@ -20,11 +20,13 @@ class FineTuning:
         steps: of Adam.
         batch: restyled faces in a step.
         lr: Adam's rate.
+        search: steps of Adam that look for an exemplar's code, where a prior is fine-tuned (PULSE).
     """
 
     steps: int = 200
     batch: int = 8
     lr: float = 1e-4
+    search: int = 100
 
 
 @dataclass(frozen=True)

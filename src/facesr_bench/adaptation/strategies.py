@@ -62,8 +62,8 @@ class Adapter:
             return {}
         if strategy == "own" and isinstance(method, AdaptsItself):
             return method.adapt(exemplars, seed, done)
-        task = task_of(method, self.source, seed)
         tuning = self.settings.fine_tuning
+        task = task_of(method, self.source, seed, tuning.search)
         found = fine_tune(method, task, exemplars, self.stylist, tuning, seed, done)
         tell_prior_changed(method)
         return found
@@ -73,6 +73,7 @@ class Adapter:
         return {
             "strategy": self.settings.strategy,
             "stylist": None if self.stylist is None else fingerprint_of(self.stylist),
+            "style_features": None if self.stylist is None else self.settings.style_net.features,
         }
 
 
@@ -90,7 +91,7 @@ def make_adapter(
     folder: Path,
     device: torch.device,
     seed: int,
-    bar: Callable[[str, int], Any],
+    bar: Callable[[str, int, str], Any],
 ) -> Adapter:
     """The adapter of a run; a strategy that restyles trains its network now, or finds it in ``folder``.
 

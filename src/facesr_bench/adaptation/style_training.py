@@ -28,7 +28,7 @@ def trained_stylist(
     seed: int,
     *,
     coded: bool,
-    bar: Callable[[str, int], Any],
+    bar: Callable[[str, int, str], Any],
 ) -> Stylist:
     """The network from ``path`` if it is the one these settings make, else trained and written there.
 
@@ -40,7 +40,7 @@ def trained_stylist(
         device: where it is trained.
         seed: of its initial weights and of its noise.
         coded: with a code for styles (ASM).
-        bar: a progress bar of a name and a length.
+        bar: a progress bar of a name, a length and a unit.
     """
     identity = canonical_hash(
         {"settings": asdict(settings), "coded": coded, "seed": seed, "source": source_name}
@@ -55,7 +55,7 @@ def trained_stylist(
         if content.get("identity") == identity:
             load_weights(stylist, content, str(path))
             return stylist.requires_grad_(False).eval()
-    _train(stylist, settings, source, seed, bar("style network", settings.steps))
+    _train(stylist, settings, source, seed, bar("style network", settings.steps, "step"))
     buffer = io.BytesIO()
     torch.save({"state_dict": stylist.state_dict(), "identity": identity}, buffer)
     write_atomically(path, buffer.getvalue())

@@ -2,11 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from facesr_bench.console import print_rich, result_table, start_logging
+from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.evaluate.finished import (
     build_run_data,
     finished,
@@ -55,37 +57,98 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
     Raises:
         FaceSRError: with a sentence for the user; the record is as it was then.
     """
-    began, clock = now(), time.perf_counter()
     start_logging(None)
     folder = request.images
-    with sole_writer(finished(folder)):
+    with sole_writer(finished(folder, cells=True)):
         record, settings = read_record(folder / "result.json"), read_settings(folder)
-        per_image = _read_table(folder / "per_image.csv")
         config = metrics_config(request, settings["metrics"], settings["data"])
-        device = choose_device(request.device)
         data = build_run_data(settings, folder)
-        suite = MetricSuite.from_config(
+        again = Again(config, settings, data, request)
+        if "adaptation" in record:
+            from facesr_bench.adaptation.again import score_cells_again
+
+            merged = score_cells_again(folder, record, settings, data, again, stop)
+        else:
+            scored = again.score(folder, record, data)
+            merged = scored.record
+            with stop.writing():
+                scored.write_table(folder / "per_image.csv")
+                write_attributes(  # runs of older versions have none yet
+                    folder / "attributes.csv",
+                    data.test_set.keys, data.test_set.domains, data.test_set.attributes,
+                )  # fmt: skip
+                write_record(folder / "result.json", merged)
+        print_rich([result_table(merged)])
+        log.info("Record: %s", folder / "result.json")
+    return merged
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring one folder again gave; nothing is written yet."""
+
+    record: dict[str, Any]
+    per_image: PerImage
+    people: dict[str, str | None]
+
+    def write_table(self, path: Path) -> None:
+        """Write ``per_image.csv``."""
+        write_per_image(path, self.per_image, self.people)
+
+
+class Again:
+    """Scores folders of stored images against the test sets they were made for.
+
+    Args:
+        config: the ``metrics`` group that is asked for now.
+        settings: of the run.
+        data: of the run, for the names of distances and the operator of LR consistency.
+        request: device and batch size.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        data: FaceSRDataModule,
+        request: Request,
+    ) -> None:
+        self._config, self._settings = config, settings
+        self._device = choose_device(request.device)
+        self._batch_size = request.batch_size or data.test_batch_size
+        self._suite = MetricSuite.from_config(
             config, f"{data.test_name}-test", data.downsample, data.degradation.settings()
         )
-        store = SRStore(folder / "sr")
+        names = {name for metric in self._suite.metrics for name in metric.keys}
+        self._names = names | set(config.get("only") or config["measures"])
+
+    def score(self, folder: Path, record: Mapping[str, Any], data: FaceSRDataModule) -> Scored:
+        """Score the stored images of ``folder`` and merge the values into a copy of its record.
+
+        Args:
+            folder: with ``sr/`` and, usually, ``per_image.csv``.
+            record: of these images.
+            data: tests on what they were made for.
+
+        Raises:
+            DataError: the test set or the images are not the record's own.
+        """
+        began, clock = now(), time.perf_counter()
+        store, device, names = SRStore(folder / "sr"), self._device, set(self._names)
         log.info("%s: checking that images and test set are the run's own", folder)
-        test_set = same_inputs(record, data, settings, folder)
+        test_set = same_inputs(record, data, self._settings, folder)
         same_images(record, store, test_set)
         of_sides = record.get("side_outputs") or {}
         sides = SideStores(folder, [int(side) for side in of_sides])
         sides.check(of_sides, test_set.keys)
-        refuse_the_impossible(suite, _present(test_set))
-
-        names = {name for metric in suite.metrics for name in metric.keys}
-        names |= set(config.get("only") or config["measures"])
-        batch_size = request.batch_size or data.test_batch_size
-        batches = score_batches(test_set, store, range(len(test_set)), batch_size)
-        scores = suite.to(device).score(
+        refuse_the_impossible(self._suite, _present(test_set))
+        every = range(len(test_set))
+        batches = score_batches(test_set, store, every, self._batch_size)
+        scores = self._suite.to(device).score(
             _counted(batches, len(test_set)), Expected(len(test_set), test_set.hr_hash)
         )
         if sides.stores:
-            every = range(len(test_set))
-            found, asked = score_sides(sides, data, config, every, batch_size, device)
+            found, asked = score_sides(sides, data, self._config, every, self._batch_size, device)
             scores, names = joined(scores, found), names | asked
         tell_what_is_missing(scores)
         note = {
@@ -94,22 +157,16 @@ def score_run_again(request: Request, stop: Stop) -> dict[str, Any]:
             "metrics": list(scores.values),
             "skipped": dict(scores.skipped),
             "failed": dict(scores.failed),
-            "config": {"metrics": config, "batch_size": batch_size},
+            "config": {"metrics": self._config, "batch_size": self._batch_size},
             "versions": package_versions(),
             "git": git_state(),
             "device": device_facts(device.type),
         }
-        merged = merge_record(record, scores, names, note)
-        people = dict(zip(test_set.keys, test_set.identities, strict=True))
-        with stop.writing():
-            write_per_image(folder / "per_image.csv", per_image | scores.per_image, people)
-            write_attributes(  # runs of older versions have none yet
-                folder / "attributes.csv", test_set.keys, test_set.domains, test_set.attributes
-            )
-            write_record(folder / "result.json", merged)
-        print_rich([result_table(merged)])
-        log.info("Record: %s", folder / "result.json")
-    return merged
+        return Scored(
+            merge_record(record, scores, names, note),
+            _read_table(folder / "per_image.csv") | scores.per_image,
+            dict(zip(test_set.keys, test_set.identities, strict=True)),
+        )
 
 
 def _read_table(path: Path) -> PerImage:

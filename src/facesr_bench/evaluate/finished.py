@@ -14,8 +14,13 @@ from facesr_bench.results import read_record
 from facesr_bench.store import SRStore
 
 
-def finished(folder: Path) -> Path:
-    """The folder of a run that has everything needed, checked before anything is written to it."""
+def finished(folder: Path, *, cells: bool = False) -> Path:
+    """The folder of a run that has everything needed, checked before anything is written to it.
+
+    Args:
+        folder: of the run.
+        cells: whether images in the cells of an adaptation protocol will do.
+    """
     if not (folder / "result.json").is_file():
         raise DataError(
             f"{folder} has no result.json: the run is not finished. Let it end, or go on with it."
@@ -28,7 +33,7 @@ def finished(folder: Path) -> Path:
                 f"again: facesr-bench evaluate {record['config']['sr']} ..."
             )
         raise DataError(f"{folder} has no config.yaml, which says what the run was asked.")
-    if not (folder / "sr").is_dir():
+    if not any(folder.glob("cells/*/*/sr" if cells and "adaptation" in record else "sr")):
         dropped = record["config"].get("keep_sr") is False
         raise DataError(
             f"{folder} has no SR images (sr/){', it ran with keep_sr=false' if dropped else ''}; "

@@ -108,9 +108,43 @@ class Intervals:
         number = len(np.unique(self.units(counted)))
         if self.replicates < 2 or number < 2:
             return None
-        replicates = self.mean_replicates(keys, values)
+        return self._bootstrap(self.mean_replicates(keys, values), counted, number)
+
+    def mean_of_means(self, sets: Sequence[Mapping[str, float]]) -> Interval | None:
+        """Interval of a mean over sets (conditions, repetitions) of each set's mean over its images.
+
+        Whoever is drawn is drawn in every set: sets that show the same people are no new evidence.
+
+        Args:
+            sets: image key to score each; a score that is not finite counts for nothing.
+
+        Returns:
+            None with fewer than two units, or where half of the replicates leave a set empty.
+        """
+        finite = [{k: v for k, v in one.items() if np.isfinite(v)} for one in sets]
+        keys = sorted({key for one in finite for key in one})
+        unit = dict(zip(keys, self.units(keys).tolist(), strict=True))
+        number = len(set(unit.values()))
+        if self.replicates < 2 or number < 2:
+            return None
+        sums, sizes = np.zeros((number, len(sets))), np.zeros((number, len(sets)))
+        for column, one in enumerate(finite):
+            for key, value in one.items():
+                sums[unit[key], column] += value
+                sizes[unit[key], column] += 1
+        means = []
+        for counts in _counts(self.seed, self.replicates, number):
+            drawn = counts @ sizes
+            whole = (drawn > 0).all(axis=1)
+            means.append(((counts @ sums)[whole] / drawn[whole]).mean(axis=1))
+        replicates = np.concatenate(means)
+        if len(replicates) <= self.replicates / 2:
+            return None
+        return self._bootstrap(replicates, keys, number)
+
+    def _bootstrap(self, replicates: Floats, keys: Sequence[str], number: int) -> Interval:
         se = float(np.std(replicates, ddof=1))
-        people = len({self.identities[key] for key in counted if key in self.identities})
+        people = len({self.identities[key] for key in keys if key in self.identities})
         told = [f"{people} people"] if people else []
         others = number - people
         told += [f"{others} image{'s' * (others > 1)}"] if others else []
