@@ -5,8 +5,9 @@
 
 Speed does not depend on what weights say, so all are random. PULSE's hundred steps run G forward and
 backward, DAP-FSR runs E and G once: by FLOPs it can be 2 * steps * G / (G + E) times faster, which is
-printed beside the measured ratio. The step of E is timed against a plain loop over the same networks
-with stock Adam and nothing else, step about.
+printed beside the measured ratio, as is the ratio against the plain loop of ``pulse_plain.py``. The
+step of E is timed against a plain loop over the same networks with stock Adam and nothing else, step
+about.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
 import torch
 from omegaconf import OmegaConf
+from pulse_speed import plain_of
 from report import note
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -64,7 +66,7 @@ def prior(scale: str) -> LoadedPrior:
 
 
 def against_pulse(method: DAPFSR, scale: str, side: int, device: torch.device) -> None:
-    """Seconds a face, the ratio and its bound."""
+    """Seconds a face, the ratios against our PULSE and a plain loop, and the bound."""
     search = PULSE(prior=prior(scale), **{**settings("pulse", scale, side), "fit_samples": 20_000})
     search.to(device).eval()
     lr = torch.rand(1, 3, 16, 16, device=device)
@@ -85,6 +87,17 @@ def against_pulse(method: DAPFSR, scale: str, side: int, device: torch.device) -
         f"DAP-FSR, a face against PULSE's search, {scale}", "images/s", 1 / ours, 1 / theirs, ratio
     )
     print(f"ratio     {ratio:10.1f}      bound {bound:.1f} by FLOPs, {ratio / bound:.2f} of it")
+    official = plain_of(search, shared_kernels=False)
+
+    def loop() -> Tensor:
+        start = search.start(["one"], device)
+        return official.search(lr, start.latent, start.noise, len(start.searched) - 1)
+
+    with torch.enable_grad():
+        slower = time_call(loop, device, 30.0, CLOCK[0])
+    print(
+        f"plain     {slower * 1e3:10.2f} ms   PULSE as a plain loop: {slower / ours:.1f} times ours"
+    )
 
 
 def one_adaptation(method: DAPFSR, side: int, device: torch.device, steps: int) -> None:
