@@ -45,6 +45,7 @@ class Forked:
         file = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 1)
         os.dup2(file, 2)
+        self._before = sys.stdout, sys.stderr  # kept: the end of one might close its descriptor
         sys.stdout, sys.stderr = (open(number, "w") for number in (1, 2))  # noqa: PTH123, SIM115
         os.chdir(folder)
         os.environ |= env

@@ -114,6 +114,27 @@ def _take_if_finished(method: Method, budget: Budget, checkpoint: Path) -> bool:
     return True
 
 
+def unequal_groups(method: nn.Module, budget: Budget, ranks: int) -> str | None:
+    """What to say where several processes compare other groups of samples than one would.
+
+    Discriminators with a minibatch deviation name the size of their groups as ``GROUP``.
+    """
+    named = (getattr(module, "GROUP", None) for module in method.modules())
+    groups: set[int] = {group for group in named if isinstance(group, int)}
+    for phase in budget.phases:
+        share = phase.batch_size // ranks
+        for group in groups:
+            whole, part = min(group, phase.batch_size), min(group, share)
+            if ranks > 1 and part != whole:
+                return (
+                    f"Phase {phase.name!r} gives each of {ranks} processes {share} images, so its "
+                    f"discriminator compares groups of {part}, where one process compares groups of "
+                    f"{whole}: its numbers are not those of one process. Batches of {group * ranks} "
+                    "or more are the same on both."
+                )
+    return None
+
+
 def _has_gpu(options: Mapping[str, Any]) -> bool:
     return options.get("accelerator", "auto") == "auto" and torch.cuda.is_available()
 
@@ -172,6 +193,8 @@ def fit(
             seed, budget, train_images, provenance, trainer.global_rank, trainer.world_size
         )
     )
+    if said := unequal_groups(method, budget, trainer.world_size):
+        log.warning(said)
     method.train()
     started = time.perf_counter()
     if resume_from is not None and _take_if_finished(method, budget, resume_from):

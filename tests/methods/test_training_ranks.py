@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from facesr_bench.budget import Budget, Phase
+from facesr_bench.nets.stylegan2 import Discriminator
 from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
+from facesr_bench.training import unequal_groups
 from forked import Forked
 from methods.training_ranks import CASES, train, train_all
 
@@ -62,3 +65,11 @@ def test_batch_norms_are_swapped_in_place_and_back() -> None:
     x = torch.randn(4, 3, 2, 2)  # alone it is the layer it was
     torch.testing.assert_close(shared(x), torch.nn.BatchNorm2d(3)(x))
     assert unsync_batch_norms(model) == 1 and type(shared) is torch.nn.BatchNorm2d
+
+
+@pytest.mark.parametrize(("batch", "ranks", "told"), [(8, 2, False), (4, 1, False), (4, 2, True)])
+def test_groups_of_a_discriminator_that_shrink_are_told(batch: int, ranks: int, told: bool) -> None:
+    budget = Budget([Phase("one", 16, batch)])
+    said = unequal_groups(torch.nn.ModuleList([Discriminator(8, 32, 4)]), budget, ranks)
+    assert (said is not None) == told
+    assert said is None or "groups of 2, where one process compares groups of 4" in said

@@ -114,6 +114,9 @@ class Discriminator(nn.Module):
         channel_max: most channels.
     """
 
+    GROUP = _GROUP
+    """Samples whose deviation is measured together."""
+
     def __init__(self, resolution: int, channel_base: int = 32768, channel_max: int = 512) -> None:
         super().__init__()
         self.sides = sides(resolution)[::-1]
