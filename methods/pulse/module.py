@@ -74,6 +74,10 @@ class PULSE(Method):
     reference: ClassVar[str] = "https://github.com/adamian98/pulse at 40cacb97"
     trainable: ClassVar[bool] = False
     exportable: ClassVar[bool] = False
+    no_export: ClassVar[str] = (
+        "it searches for each face by gradient descent, and a graph of fixed operations holds no "
+        "search. Use stage=predict, or export a method that maps LR to SR at once."
+    )
 
     def __init__(
         self,

@@ -39,10 +39,11 @@ data         {data}
 priors       {priors}
 experiments  {experiments}
 
-keys         stage=fit_test|fit|test|adapt   scale=full|slim|smoke     seed=N       images=N
+keys         stage=fit_test|fit|test|adapt|predict|export   scale=full|slim|smoke   seed=N   images=N
              ckpt=FILE   init=FILE     output_dir=DIR            label=TEXT   keep_sr=true|false
              trainer=auto|cpu|gpu|ddp|slurm  logger=csv|wandb|none  metrics=core|paper|all|none
              prior@method.prior=NAME   the face generator of methods that stand on one
+             stage=predict input=PICTURES predict.faces=paste    your own pictures, no data needed
              method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
 look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
              facesr-bench --config-dir DIR ...                   your own YAML files beside ours

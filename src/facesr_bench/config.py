@@ -8,13 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from facesr_bench.errors import ConfigError, FaceSRError, first_line
 
 SCALES = ("full", "slim", "smoke")
-STAGES = ("fit_test", "fit", "test", "adapt")
+STAGES = ("fit_test", "fit", "test", "adapt", "predict", "export")
+WITHOUT_DATA = ("predict", "export")
+"""Stages that use a method on its own; the data group only tells the sizes it is built for."""
+
 HARNESS_KEYS = ("name", "budget", "shipped", "cost")
 """Keys of a method's YAML that are for the harness; the rest are the method's own arguments."""
 
@@ -58,6 +61,26 @@ def check_choices(config: Mapping[str, Any] | DictConfig) -> None:
             "ckpt= and init= exclude each other: ckpt resumes a run (or is scored with stage=test), "
             "init takes weights only and starts a new count."
         )
+
+
+def complete_without_data(config: DictConfig) -> None:
+    """Fill in what ``stage=predict`` and ``stage=export`` do not need to be told, in place.
+
+    Without ``+method=`` it is the one of the run whose checkpoint ``ckpt=`` is (``config.yaml`` lies
+    beside it). Without ``+data=`` the sizes are those of that run, or faces from 16 to 64 pixels, what
+    the shipped weights are for; ``+data.hr_size=`` and ``+data.factor=`` say otherwise.
+    """
+    if config.stage not in WITHOUT_DATA:
+        return
+    sizes: dict[str, Any] = {"name": str(config.stage), "hr_size": 64, "factor": 4}
+    with open_dict(config):
+        if config.get("method") is None and config.get("ckpt"):
+            beside = Path(str(config.ckpt)).expanduser().absolute().parents[1] / "config.yaml"
+            if beside.is_file():
+                run = cast("DictConfig", OmegaConf.load(beside))
+                config.method, config.scale = run["method"], run["scale"]
+                sizes |= {key: run["data"][key] for key in ("hr_size", "factor")}
+        config.data = OmegaConf.merge(sizes, config.get("data") or {})
 
 
 def instantiate(config: Mapping[str, Any], what: str) -> Any:

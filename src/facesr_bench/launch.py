@@ -12,7 +12,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from facesr_bench.cli import config_dirs, report, usage_error
-from facesr_bench.config import OUTPUT_DIR_VARIABLE, check_choices, register_resolvers
+from facesr_bench.config import (
+    OUTPUT_DIR_VARIABLE,
+    check_choices,
+    complete_without_data,
+    register_resolvers,
+)
 from facesr_bench.errors import ConfigError, RunInterrupted
 from facesr_bench.weights.registry import CONF_VARIABLE
 
@@ -31,6 +36,7 @@ def launch(words: Sequence[str]) -> int:
         register_resolvers()  # a launcher may have carried this job to another machine
         failed: int | None = None
         try:
+            complete_without_data(config)
             for group in ("method", "data"):
                 if config.get(group) is None:
                     raise usage_error("method" if group == "method" else "data set", words)

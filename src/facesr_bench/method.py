@@ -82,12 +82,19 @@ class Method(pl.LightningModule, ABC):
     """Whether training under bf16 autocast is known to give the same quality."""
     exportable: ClassVar[bool] = True
     """Whether ``super_resolve`` is one fixed graph, so that a trace of it makes the same images."""
+    no_export: ClassVar[str] = ""
+    """Why it is none, for who asks for ``stage=export``."""
     rank_dependent: ClassVar[str] = ""
     """Why losses depend on how a batch is shared by processes ("the critic compares groups"), or ""."""
     needs_weights: ClassVar[tuple[str, ...]] = ()
     """Names in the weights registry without which the method cannot run."""
     loss_networks: ClassVar[tuple[str, ...]] = ()
     """Networks the training loss uses; a metric that uses one of them is marked in tables."""
+
+    origin: ClassVar[str] = "no training needed"
+    """What the record says where nothing was trained and no weights were given."""
+    computes: ClassVar[bool] = True
+    """Whether it makes SR images here. One that reads images made elsewhere has no cost to measure."""
 
     factor: int | None = None
     """HR side over LR side; None when the method takes any."""
@@ -158,6 +165,14 @@ class Method(pl.LightningModule, ABC):
                 f"{lr[0]}x{lr[1]} to {hr[0]}x{hr[1]}. Choose other data, or another factor if the "
                 "method takes one."
             )
+
+    def begin_test(self, keys: Sequence[str], hr: tuple[int, int]) -> None:
+        """Called once before the first test image, so that what cannot work is told before any does.
+
+        Args:
+            keys: of the whole test set, whichever of them this process will be given.
+            hr: height and width SR images must have.
+        """
 
     def make_budget(self, config: Mapping[str, Any], images: int | None = None) -> Budget:
         """The ``budget`` block of the method's YAML as phases.

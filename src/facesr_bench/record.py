@@ -22,7 +22,7 @@ class Outcome:
     method: Method
     data: FaceSRDataModule
     scores: Scores
-    cost: Cost
+    cost: Cost | None
     weights: StartingWeights
     fitted: Fitted | None
     sr_hash: str
@@ -57,7 +57,7 @@ def make_record(
         "metrics_skipped": dict(outcome.scores.skipped),
         "metrics_failed": dict(outcome.scores.failed),
         "findings": summary(outcome.findings),
-        "cost": outcome.cost.to_json(),
+        "cost": {} if outcome.cost is None else outcome.cost.to_json(),
         "config": dict(settings),
         "weights": [*outcome.weights.files, *method.weight_files],
         "weights_hash": hash_of_weights(method),
@@ -65,7 +65,7 @@ def make_record(
         "prior": _prior(method),
         "budget": _budget(settings, outcome),
         "origin": outcome.weights.origin,
-        "loss_networks": list(method.loss_networks),
+        "loss_networks": list(method.loss_networks) if method.computes else None,
         "versions": package_versions(),
         "git": git_state(),
         "device": device_facts(device),

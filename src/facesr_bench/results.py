@@ -102,6 +102,19 @@ def read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as a run record ({error}).") from error
+    return check_record(record, str(path))
+
+
+def check_record(record: Any, path: str) -> dict[str, Any]:
+    """The same record, if it is one.
+
+    Args:
+        record: what its JSON holds.
+        path: where it is from, for messages.
+
+    Raises:
+        DataError: incomplete, damaged, or written by a newer version.
+    """
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
         raise DataError(f"{path} is not a run record: it has no schema number.")
     if record["schema"] > SCHEMA:

@@ -16,15 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 from facesr_bench.attempt import drop_attempt, read_findings
 from facesr_bench.config import (
     OUTPUT_DIR_VARIABLE,
+    WITHOUT_DATA,
     build_data,
     build_method,
     choose_output_dir,
     instantiate,
     plain,
-    quote_override,
 )
 from facesr_bench.console import print_rich, result_table, start_logging
-from facesr_bench.cost import measure_cost
+from facesr_bench.cost import Cost, measure_cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import (
     ConfigError,
@@ -44,12 +44,14 @@ from facesr_bench.metrics.suite import MetricSuite
 from facesr_bench.ranks import check_shared_folder, is_first_process
 from facesr_bench.record import Outcome, make_record
 from facesr_bench.results import now, write_record
+from facesr_bench.resuming import how_to_resume
 from facesr_bench.scoring import score_batches, super_resolve_test_set
 from facesr_bench.side_outputs import SideStores, chosen_sides
 from facesr_bench.side_scores import joined, score_sides
 from facesr_bench.starting_weights import StartingWeights, load_starting_weights
 from facesr_bench.store import SRStore
 from facesr_bench.training import Fitted, fit
+from facesr_bench.wandb_logger import showing
 from facesr_bench.weights.loading import locate
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,7 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
         with interrupts.listening():
             _run(settings, output_dir, first, interrupts)
     except (RunInterrupted, DiskFull, WorkerDied) as error:
-        raise type(error)(f"{error}{_how_to_resume(overrides, output_dir)}") from error
+        raise type(error)(f"{error}{how_to_resume(overrides, output_dir)}") from error
     finally:
         lock.release(force=True)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -102,6 +104,16 @@ def run(config: DictConfig, overrides: Sequence[str], sweep_number: int | None =
 def _run(settings: dict[str, Any], output_dir: Path, first: bool, interrupts: Interrupts) -> None:
     started, clock = now(), time.perf_counter()
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
+    if settings["stage"] == "predict":
+        from facesr_bench.predict.running import predict
+
+        predict(settings, output_dir)
+        return
+    if settings["stage"] == "export":
+        from facesr_bench.graph_export import run_export
+
+        run_export(settings, output_dir)
+        return
     data = build_data(settings["data"])
     method, suite = _preflight(settings, data)
     adapting = settings["stage"] == "adapt"
@@ -124,22 +136,43 @@ def _run(settings: dict[str, Any], output_dir: Path, first: bool, interrupts: In
 
         run_protocol(settings, output_dir, data, method, weights)
         return
-    fitted: Fitted | None = None
-    if settings["stage"] != "test" and method.trainable:
-        budget = method.make_budget(settings["method"]["budget"], settings["images"])
-        loggers = [instantiate(settings["logger"], "the logger")] if settings["logger"] else []
-        fitted = fit(
-            method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
-            interrupts, weights.resume_from, settings["log_every"], settings["preview_every"],
-            _hint(settings),
-        )  # fmt: skip
-        weights = StartingWeights("trained here", weights.files, weights.resume_from)
-        if fitted.interrupted:
-            raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
-        if fitted.seconds:
-            log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
-    if settings["stage"] != "fit" and method.restores:
-        _test(settings, output_dir, first, method, data, suite, weights, fitted, (started, clock))
+    loggers = [instantiate(settings["logger"], "the logger")] if settings["logger"] else []
+    with showing(loggers, settings) as watched:
+        fitted = _fit(settings, output_dir, method, data, weights, loggers, interrupts)
+        if fitted is not None:
+            weights = StartingWeights("trained here", weights.files, weights.resume_from)
+        if settings["stage"] == "fit" or not method.restores:
+            return
+        began = (started, clock)
+        record = _test(settings, output_dir, first, method, data, suite, weights, fitted, began)
+        if record is not None:
+            for logger in watched:
+                logger.log_record(record, output_dir)
+
+
+def _fit(
+    settings: dict[str, Any],
+    output_dir: Path,
+    method: Method,
+    data: FaceSRDataModule,
+    weights: StartingWeights,
+    loggers: list[Any],
+    interrupts: Interrupts,
+) -> Fitted | None:
+    """Train, if this stage and this method do."""
+    if settings["stage"] == "test" or not method.trainable:
+        return None
+    budget = method.make_budget(settings["method"]["budget"], settings["images"])
+    fitted = fit(
+        method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
+        interrupts, weights.resume_from, settings["log_every"], settings["preview_every"],
+        _hint(settings),
+    )  # fmt: skip
+    if fitted.interrupted:
+        raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
+    if fitted.seconds:
+        log.info("Trained on %d images in %.0f s.", fitted.images_seen, fitted.seconds)
+    return fitted
 
 
 def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Method, MetricSuite]:
@@ -180,9 +213,10 @@ def _test(
     weights: StartingWeights,
     fitted: Fitted | None,
     began: tuple[str, float],
-) -> None:
-    """Super-resolve, score, draw, measure the cost, and write the record last."""
+) -> dict[str, Any] | None:
+    """Super-resolve, score, draw, measure the cost, and write the record last; only rank 0 has one."""
     test_set, store = data.test_set, SRStore(output_dir / "sr")
+    method.begin_test(test_set.keys, (data.hr_size, data.hr_size))
     sides = SideStores(output_dir, method.sides_wanted)
     made = super_resolve_test_set(method, data, store, settings, sides)
     trainer, findings = made.trainer, read_findings(store, test_set.keys)
@@ -201,10 +235,12 @@ def _test(
     if device.type == "cuda":
         torch.cuda.empty_cache()
     if not first:
-        return
-    batch = data.test_batches(batch_size=made.batch_size)[:1]
-    inputs = next(iter(data.test_loader(batch)))["lr"].to(device)
-    cost = measure_cost(method.to(device), to_float(inputs))
+        return None
+    cost: Cost | None = None
+    if method.computes:
+        batch = data.test_batches(batch_size=made.batch_size)[:1]
+        inputs = next(iter(data.test_loader(batch)))["lr"].to(device)
+        cost = measure_cost(method.to(device), to_float(inputs))
     grid = output_dir / "images" / "grid.png"
     write_grid(grid, test_set, store, _label(settings), sides.stores)
     people = dict(zip(test_set.keys, test_set.identities, strict=True))
@@ -229,6 +265,7 @@ def _test(
         sides.drop(test_set.keys)
     print_rich([result_table(record)])
     log.info("Picture: %s\nRecord:  %s", grid, output_dir / "result.json")
+    return record
 
 
 def _hint(settings: Mapping[str, Any]) -> str | None:
@@ -275,26 +312,9 @@ def _open_output_dir(output_dir: Path, lock: FileLock, settings: dict[str, Any])
         ) from None
     except OSError as error:
         raise ConfigError(f"Cannot write to output_dir {output_dir}: {error}.") from error
+    if settings["stage"] in WITHOUT_DATA:  # config.yaml would make the user's folder a run
+        return
     for folder in (output_dir, output_dir / "checkpoints", output_dir / "images"):
         sweep_temporaries(folder)
     text = OmegaConf.to_yaml(OmegaConf.create(settings))
     write_atomically(output_dir / "config.yaml", text.encode())
-
-
-def _how_to_resume(overrides: Sequence[str], output_dir: Path) -> str:
-    """The exact command that goes on, or nothing when no checkpoint was written."""
-    checkpoint = output_dir / "checkpoints" / "last.ckpt"
-    if "stage=adapt" in overrides:  # ckpt= is what is adapted; finished cells are in the folder
-        words = [o for o in overrides if not o.startswith("output_dir=")]
-        command = " ".join(map(quote_override, [*words, f"output_dir={output_dir}"]))
-        return f" Finished cells are kept. To go on:\n  python -m facesr_bench {command}"
-    if not checkpoint.is_file() and (output_dir / "sr").is_dir():
-        words = [o for o in overrides if not o.startswith("output_dir=")]
-        command = " ".join(map(quote_override, [*words, f"output_dir={output_dir}"]))
-        return f" SR images made so far are kept. To go on:\n  python -m facesr_bench {command}"
-    if not checkpoint.is_file():
-        return " No checkpoint was written yet; start the same command again."
-    kept = [o for o in overrides if not o.lstrip("+").startswith(("ckpt=", "init=", "output_dir="))]
-    words = [*kept, f"ckpt={checkpoint}", f"output_dir={output_dir}"]
-    command = " ".join(quote_override(word) for word in words)
-    return f" To go on:\n  python -m facesr_bench {command}"

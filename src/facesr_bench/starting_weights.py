@@ -19,8 +19,8 @@ class StartingWeights:
     """What was loaded before anything ran.
 
     Attributes:
-        origin: "untrained", "no training needed", "trained here", "shipped weights" or
-            "weights from a file".
+        origin: "untrained", "trained here", "shipped weights", "weights from a file", or what the
+            method says that neither trains nor was given weights.
         files: name, sha256 and role of every weight file that was read, for the record.
         resume_from: the checkpoint that training resumes, or None.
     """
@@ -52,7 +52,7 @@ def load_starting_weights(method: Method, config: Mapping[str, Any]) -> Starting
         method.images_seen = 0
         return StartingWeights(origin, [_file_entry(path, "init")], None)
     if not method.trainable:
-        return StartingWeights("no training needed", [], None)
+        return StartingWeights(method.origin, [], None)
     if stage == "test":
         return _shipped(method, config)
     return StartingWeights("untrained", [], None)

@@ -76,10 +76,7 @@ def build_trainer(
     if stage == "test":
         precision = "32-true"
     if str(precision) in {"32", "32-true"}:
-        # On GPUs PyTorch rounds the inputs of float32 convolutions to TF32, 10 bits of mantissa, unless
-        # told otherwise. A record that says float32 means it; who wants speed takes bf16-mixed.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.set_float32_matmul_precision("highest")
+        float32_means_float32()
     if strategy == "ddp":
         training = stage == "fit"
         strategy = DDPStrategy(
@@ -102,6 +99,16 @@ def build_trainer(
         inference_mode=False,
         **options,
     )
+
+
+def float32_means_float32() -> None:
+    """Switch TF32 off, for the whole process.
+
+    On GPUs PyTorch rounds the inputs of float32 convolutions to TF32, 10 bits of mantissa, unless told
+    otherwise. A record that says float32 means it; who wants speed takes bf16-mixed.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
 
 
 def _take_if_finished(method: Method, budget: Budget, checkpoint: Path) -> bool:

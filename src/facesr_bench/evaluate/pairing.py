@@ -7,7 +7,7 @@ of our own store, the key percent-encoded plus ".png" (:mod:`facesr_bench.store`
 
 import urllib.parse
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -43,6 +43,23 @@ class Folder:
     what: str
     path: Path
     files: Files
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Images of one folder and the keys they belong to.
+
+    Attributes:
+        files: key to image; with ``unclear`` ones, one of several.
+        lonely: keys without an image.
+        strangers: images without a key.
+        unclear: names that could belong to several keys, and keys that several images could be of.
+    """
+
+    files: dict[str, Path]
+    lonely: list[str]
+    strangers: list[str]
+    unclear: list[str]
 
 
 def pair_folders(sr: Folder, hr: Folder | None, lr: Folder | None) -> list[Pair]:
@@ -116,30 +133,13 @@ def _alone(sr: Folder) -> list[Pair]:
 
 def _match(folder: Folder, keyed: Folder, problems: list[str]) -> dict[str, Path]:
     """Key to file of ``folder``; what does not fit is added to ``problems`` as a sentence."""
-    stems: dict[str, list[str]] = defaultdict(list)
-    for key in keyed.files:
-        stems[stem(key)].append(key)
-    claims: dict[str, list[str]] = defaultdict(list)
-    strangers: list[str] = []
-    unclear: list[str] = []
-    for name in sorted(folder.files):
-        candidates = _candidates(name, keyed.files, stems)
-        if not candidates:
-            strangers.append(name)
-        for key in candidates:
-            claims[key].append(name)
-        if len(candidates) > 1:
-            unclear.append(f"{name} ({' or '.join(candidates)})")
-    unclear += [
-        f"{key} ({' or '.join(names)})" for key, names in sorted(claims.items()) if len(names) > 1
-    ]
-    lonely = [key for key in sorted(keyed.files) if key not in claims]
+    found = match_names(folder.files, keyed.files)
     faults = [
         f"{len(names)} {text}: {name_list(names)}"
         for names, text in (
-            (lonely, f"{keyed.what} without {folder.what}"),
-            (strangers, f"{folder.what} without {keyed.what}"),
-            (unclear, "that could pair with several"),
+            (found.lonely, f"{keyed.what} without {folder.what}"),
+            (found.strangers, f"{folder.what} without {keyed.what}"),
+            (found.unclear, "that could pair with several"),
         )
         if names
     ]
@@ -149,10 +149,35 @@ def _match(folder: Folder, keyed: Folder, problems: list[str]) -> dict[str, Path
             f"{len(keyed.files)} {keyed.what} images in {keyed.path} do not pair one to one: "
             f"{'; '.join(faults)}."
         )
-    return {key: folder.files[names[0]] for key, names in claims.items()}
+    return found.files
 
 
-def _candidates(name: str, keys: Files, stems: Mapping[str, list[str]]) -> list[str]:
+def match_names(files: Files, keys: Collection[str]) -> Matched:
+    """Which image belongs to which key, by name alone; nothing is opened or refused."""
+    stems: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        stems[stem(key)].append(key)
+    claims: dict[str, list[str]] = defaultdict(list)
+    strangers: list[str] = []
+    unclear: list[str] = []
+    for name in sorted(files):
+        candidates = _candidates(name, keys, stems)
+        if not candidates:
+            strangers.append(name)
+        for key in candidates:
+            claims[key].append(name)
+        if len(candidates) > 1:
+            unclear.append(f"{name} ({' or '.join(candidates)})")
+    unclear += [
+        f"{key} ({' or '.join(names)})" for key, names in sorted(claims.items()) if len(names) > 1
+    ]
+    lonely = [key for key in sorted(keys) if key not in claims]
+    return Matched(
+        {key: files[names[0]] for key, names in claims.items()}, lonely, strangers, unclear
+    )
+
+
+def _candidates(name: str, keys: Collection[str], stems: Mapping[str, list[str]]) -> list[str]:
     """Keys an image can belong to: those named in full, else those that differ in extension."""
     key = stored_key(name)
     exact = {full for full in (name, key) if full is not None and full in keys}

@@ -48,10 +48,10 @@ class Detector(Protocol):
         """Everything the detection depends on."""
 
 
-def detection_size(height: int, width: int) -> tuple[int, int]:
+def detection_size(height: int, width: int, most: int = _LONGEST) -> tuple[int, int]:
     """Height and width at which an image goes through the detector: long side min(2 side, 512)."""
     longest = max(height, width)
-    scale = min(2 * longest, _LONGEST) / longest
+    scale = min(2 * longest, most) / longest
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -89,20 +89,29 @@ class YuNet:
 
     def best(self, image: UInt8Image) -> Face | None:
         """The face of the highest score in a uint8 (H, W, 3) RGB image, whatever its score."""
+        found = self._detect(image, _LONGEST)
+        return max(found, key=lambda face: face.score) if found else None
+
+    def every(self, image: UInt8Image, threshold: float, longest: int = _LONGEST) -> list[Face]:
+        """All faces of a photo that score above the threshold.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            threshold: see :data:`MEASURING`.
+            longest: pixels to which a large photo is reduced before detection; faces in groups are lost
+                at the 512 that portraits are measured with.
+        """
+        return [face for face in self._detect(image, longest) if face.score > threshold]
+
+    def _detect(self, image: UInt8Image, longest: int) -> list[Face]:
         from PIL import Image
 
-        size = image.shape[:2]
-        shown = detection_size(*size)
+        size = (image.shape[0], image.shape[1])
+        shown = detection_size(*size, longest)
         enlarged = Image.fromarray(image).resize(shown[::-1], Image.Resampling.BICUBIC)
         bgr = np.ascontiguousarray(np.asarray(enlarged)[:, :, ::-1])
         found = self._faces(bgr)
-        if found is None or not len(found):
-            return None
-        row = found[np.argmax(found[:, 14])]
-        corners = np.array([[row[0], row[1]], [row[0] + row[2], row[1] + row[3]]])
-        (left, top), (right, bottom) = mapped_back(corners, shown, size).tolist()
-        landmarks = mapped_back(row[4:14].reshape(5, 2), shown, size).astype(np.float32)
-        return Face(float(row[14]), (left, top, right, bottom), landmarks)
+        return [] if found is None else [_face(row, shown, size) for row in found]
 
     def _faces(self, bgr: UInt8Image) -> NDArray[np.float32] | None:
         """OpenCV's rows: box (x, y, width, height), five points, score."""
@@ -124,6 +133,14 @@ class YuNet:
             )
         finally:
             log.setLogLevel(level)
+
+
+def _face(row: NDArray[np.float32], shown: tuple[int, int], size: tuple[int, int]) -> Face:
+    """One of OpenCV's rows, in pixels of the image it was found in."""
+    corners = np.array([[row[0], row[1]], [row[0] + row[2], row[1] + row[3]]])
+    (left, top), (right, bottom) = mapped_back(corners, shown, size).tolist()
+    landmarks = mapped_back(row[4:14].reshape(5, 2), shown, size).astype(np.float32)
+    return Face(float(row[14]), (left, top, right, bottom), landmarks)
 
 
 def face_above(face: Face | None, threshold: float) -> Face | None:

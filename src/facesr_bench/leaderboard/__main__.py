@@ -9,6 +9,7 @@ from facesr_bench.cli import report
 from facesr_bench.errors import FaceSRError
 from facesr_bench.leaderboard.markdown import protocol_table
 from facesr_bench.leaderboard.records import by_protocol, find_records
+from facesr_bench.leaderboard.wandb_source import publish, wandb_records
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,8 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=4, metavar="N",
                         help="on the site: worst, median and best images of each method and metric "
                         "(default: 4; 0 for none)")  # fmt: skip
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT",
+                        help="take the runs shown there (logger=wandb) instead of folders")  # fmt: skip
+    parser.add_argument("--publish", metavar="ENTITY/PROJECT",
+                        help="show the table there too, as W&B tables")  # fmt: skip
     arguments = parser.parse_args(argv)
-    found = find_records(arguments.roots)
+    found = wandb_records(arguments.wandb) if arguments.wandb else find_records(arguments.roots)
     for sentence in found.unreadable:
         print(f"left out: {sentence}", file=sys.stderr)
     for folder in found.unfinished:
@@ -44,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{arguments.html / 'index.html'} ({size})")
         return 1 if found.unreadable else 0
     print("\n".join(protocol_table(group) for group in by_protocol(found.records).values()))
+    if arguments.publish:
+        address = publish([record for _, record in found.records], arguments.publish)
+        print(f"published: {address}", file=sys.stderr)
     return 1 if found.unreadable else 0
 
 

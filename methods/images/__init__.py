@@ -1,0 +1,5 @@
+"""SR images that another system made, scored by the same harness."""
+
+from .module import StoredImages
+
+__all__ = ["StoredImages"]

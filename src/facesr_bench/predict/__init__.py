@@ -1,0 +1,1 @@
+"""``stage=predict``: a method on a user's own pictures."""
