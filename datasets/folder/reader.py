@@ -44,8 +44,8 @@ class Folder(FaceData):
         resize: "refuse" images of another size, or the operator of Pillow that resizes them
             ("bicubic", "box" ...) where the shape is right to 5 %; HR is never enlarged.
         split_file: CSV, TXT or JSON.
-        facts_file: CSV of who each image shows and of five landmarks (see
-            :mod:`facesr_bench.facts`); both are unknown without it.
+        facts_file: CSV of who each image shows, of five landmarks, domain and attributes (see
+            :mod:`facesr_bench.facts`); all are unknown without it.
         on_error: "raise" one error naming all unusable files (damaged, odd-sized, without partner),
             or "skip" them with a warning that counts them.
         recursive: whether sub-folders are searched.

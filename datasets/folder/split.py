@@ -108,7 +108,15 @@ class FolderSplit(FaceDataset):
             # Pixel centres stay pixel centres when the image is resized.
             scale = np.array([hr.shape[1] / width, hr.shape[0] / height], dtype=np.float32)
             landmarks = (landmarks + 0.5) * scale - 0.5
-        return Sample(item.key, hr=hr, lr=lr, identity=facts.identity, landmarks=landmarks)
+        return Sample(
+            item.key,
+            hr=hr,
+            lr=lr,
+            identity=facts.identity,
+            attributes=facts.attributes,
+            landmarks=landmarks,
+            domain=facts.domain,
+        )
 
     def _read(self, path: Path | None, wanted: Size | None) -> UInt8Image | None:
         if path is None:

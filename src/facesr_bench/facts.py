@@ -1,16 +1,19 @@
-"""What is known of a user's own images besides their pixels: a CSV of people and landmarks.
+"""What is known of a user's own images besides their pixels: a CSV of people, landmarks, attributes.
 
-Columns, in any order, others ignored: ``key`` (path relative to the images' folder, with or without
-extension), ``identity`` (who it is; may be empty), and ``x0,y0 ... x4,y4``: the eye on the viewer's
-left, the other eye, nose tip, mouth corner on the viewer's left, the other corner, in HR pixels with
-the centre of the first pixel at 0 (all ten may be empty). Either kind of column may be left out.
+Columns, in any order: ``key`` (path relative to the images' folder, with or without extension),
+``identity`` (who it is; may be empty), and ``x0,y0 ... x4,y4``: the eye on the viewer's left, the other
+eye, nose tip, mouth corner on the viewer's left, the other corner, in HR pixels with the centre of the
+first pixel at 0 (all ten may be empty). Either kind of column may be left out. Besides them ``domain``
+(where the image comes from), and any column of numbers is an attribute of that name (age, glasses ...),
+by which scores can be broken down; columns of anything else are ignored.
 """
 
 import csv
 import io
 import math
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -29,10 +32,14 @@ class Facts:
     Attributes:
         identity: who it shows, or None.
         landmarks: float32 (5, 2), x and y in HR pixels, or None.
+        domain: where it comes from, or None.
+        attributes: numbers by name, as far as they are given.
     """
 
     identity: str | None = None
     landmarks: NDArray[np.float32] | None = None
+    domain: str | None = None
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 class FactsTable:
@@ -82,18 +89,40 @@ def read_facts(path: Path, option: str) -> FactsTable:
         lacking = ", ".join(name for name in POINTS if name not in points)
         raise DataError(f"{option}={path} lacks the landmark columns {lacking}.")
     rows: dict[str, Facts] = {}
-    for row in table:
-        where = f"{path}, line {table.line_num}"
+    lines = [(table.line_num, row) for row in table]
+    numbers = _number_columns(table.fieldnames or (), [row for _, row in lines])
+    for line, row in lines:
+        where = f"{path}, line {line}"
         key = unicodedata.normalize("NFC", (row["key"] or "").strip())
         if not key:
             raise DataError(f"{where}: the key is empty.")
         if key in rows:
             raise DataError(f"{where}: the key {key!r} was already given.")
         identity = (row.get("identity") or "").strip() or None
-        rows[key] = Facts(identity, _landmarks(row, where) if points else None)
+        domain = (row.get("domain") or "").strip() or None
+        attributes = {name: float(row[name] or "") for name in numbers if (row[name] or "").strip()}
+        rows[key] = Facts(identity, _landmarks(row, where) if points else None, domain, attributes)
     if not rows:
         raise DataError(f"{option}={path} names no images.")
     return FactsTable(rows)
+
+
+def _number_columns(names: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """Columns that hold finite numbers and nothing else, besides those that mean something else."""
+    known = {"key", "identity", "domain", "", *POINTS}
+    found = []
+    for name in names:
+        cells = [(row.get(name) or "").strip() for row in rows]
+        if name not in known and any(cells) and all(_is_number(cell) for cell in cells if cell):
+            found.append(name)
+    return found
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _landmarks(row: dict[str, str | None], where: str) -> NDArray[np.float32] | None:

@@ -203,8 +203,8 @@ def test_without_hr_there_is_what_needs_none(
 
 
 def test_who_the_images_show_widens_the_intervals(faces: Path) -> None:
-    rows = "".join(f"{number}.jpg,{'ann' if number < 3 else 'bob'}\n" for number in range(5))
-    Path("facts.csv").write_text("key,identity\n" + rows)
+    rows = "".join(f"{n}.jpg,{'ann' if n < 3 else 'bob'},{n * 10},n{n}\n" for n in range(5))
+    Path("facts.csv").write_text("key,identity,age,note\n" + rows)
     words = ["--metrics", "psnr_rgb"]
     main(folders(faces, *words, out="plain"))
     main(folders(faces, *words, "--landmarks", "facts.csv", out="people"))
@@ -214,6 +214,9 @@ def test_who_the_images_show_widens_the_intervals(faces: Path) -> None:
     assert plain["protocol"] == people["protocol"]
     assert len(people["config"]["landmarks"]["sha256"]) == 64
     assert "0.PNG,ann," in Path("people/per_image.csv").read_text()
+    known = Path("people/attributes.csv").read_text().splitlines()
+    assert known[:2] == ["key,domain,age", "0.PNG,,0.0"]
+    assert not Path("plain/attributes.csv").exists()
 
 
 def test_sizes_may_differ_and_batches_do_not_move_a_number(faces: Path) -> None:

@@ -262,6 +262,15 @@ def test_facts_name_people_and_give_landmarks_in_the_pixels_served(tmp_path, cap
     assert "Of 3 images" in caplog.text and "1 have a name and 1 landmarks" in caplog.text
 
 
+def test_columns_of_numbers_are_attributes(tmp_path):
+    root = fill(tmp_path / "hr", "1.png", "2.png")
+    facts = tmp_path / "facts.csv"
+    facts.write_text("key,identity,age,note,hat,domain,odd\n1,ann,31.5,tall,,web,nan\n2,,,,1,,\n")
+    one, two = (Folder(root=root, facts_file=facts).split("test")[i] for i in range(2))
+    assert (one.attributes, one.domain) == ({"age": 31.5}, "web")
+    assert (two.attributes, two.domain) == ({"hat": 1.0}, None)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -23,6 +23,7 @@ from facesr_bench.evaluate.measuring import (
 from facesr_bench.evaluate.reading import progress
 from facesr_bench.evaluate.request import Request
 from facesr_bench.evaluate.stopping import Stop
+from facesr_bench.image_attributes import write_attributes
 from facesr_bench.metrics.base import Expected, Need
 from facesr_bench.metrics.scores import Scores, write_per_image
 from facesr_bench.metrics.suite import MetricSuite
@@ -81,6 +82,13 @@ def score_folders(request: Request, stop: Stop) -> dict[str, Any]:
         record["seconds"] = round(time.perf_counter() - clock, 3)
         with stop.writing():
             write_per_image(out / "per_image.csv", scores.per_image, images.identities)
+            known = {pair.key: annotations.of(pair.key) for pair in pairs}
+            write_attributes(
+                out / "attributes.csv",
+                list(known),
+                [facts.domain for facts in known.values()],
+                [facts.attributes for facts in known.values()],
+            )
             write_record(out / "result.json", record)
         print_rich([result_table(record)])
         log.info("Record: %s", out / "result.json")

@@ -125,7 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--factor", type=int, metavar="N", help="refuse pairs whose SR is not N times their LR")
     add("--landmarks", type=Path, metavar="FILE.csv",
         help="columns key, identity and x0,y0 to x4,y4 (HR pixels; eyes, nose, mouth corners, the "
-        "viewer's left first); either part may be left out")  # fmt: skip
+        "viewer's left first); either part may be left out; domain and columns of numbers break scores "
+        "down on a page")  # fmt: skip
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for metric networks")
     add("--batch-size", type=int, metavar="N", help="images scored at once; default: 32")
     add("--on-missing", choices=("raise", "skip"),
