@@ -71,7 +71,8 @@ class SpandrelNetwork(Method):
         self.network: nn.Module = self._descriptor.model.float()
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
-        self.factor, self.hr_size, self.fit = factor, hr_size, fit
+        self.factor: int = factor
+        self.hr_size, self.fit = hr_size, fit
         self.architecture = str(self._descriptor.architecture.name)
         self.paper = paper or f"{self.architecture}, loaded by spandrel"  # type: ignore[misc]
         self.trained_on = [dict(entry) for entry in trained_on]

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from hydra.utils import get_class
 from PIL import Image
 
 from command_line import ROOT
@@ -138,3 +140,35 @@ def test_what_is_asked_wrongly_is_told_before_anything_is_written(
     with pytest.raises(DataError, match="does not exist"):
         predict(settings(tmp_path / "gone"), out)
     assert not out.exists()
+
+
+def test_a_checkpoint_of_a_run_is_enough_to_use_what_it_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Method, scale and sizes come from the run's config.yaml; what is typed wins over it."""
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    small = {
+        "hr_size": 32, "factor": 4, "restore_widths": [8, 8, 8], "restore_depths": [2, 1],
+        "degrade_widths": [8, 8, 16], "degrade_head": 4, "critic_widths": [8, 8, 8, 8, 16],
+        "critic_hidden": 8, "noise_dim": 16,
+    }  # fmt: skip
+    target = "facesr_bench.methods.scgan.SCGAN"
+    method = get_class(target)(**small)
+    torch.save({"state_dict": method.state_dict(), "images_seen": 5, "trained_on": []}, checkpoint)
+    run = {
+        "method": {"name": "scgan", "_target_": target, **small},
+        "scale": "smoke",
+        "data": {"name": "tiny", "hr_size": 32, "factor": 4},
+    }
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(run))
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "face.png")
+    words = ["stage=predict", f"ckpt={checkpoint}", f"input={tmp_path / 'face.png'}", "trainer=cpu"]
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 0
+    (result,) = (tmp_path / "runs" / "scgan" / "predict").rglob("face.png")
+    assert Image.open(result).size == (32, 32)
+    (note,) = result.parent.glob("predict_*.json")
+    assert json.loads(note.read_text())["origin"] == "trained here"
+    assert main(["+method=bicubic", *words]) == 1  # a checkpoint of another method
+    assert "do not fit Interpolation" in capsys.readouterr().err
