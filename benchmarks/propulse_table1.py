@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
+import numpy as np
 import torch
 import yaml
 from pulse_plain import PlainPULSE
@@ -32,7 +33,7 @@ from facesr_bench.config import build_data, build_method, plain
 from facesr_bench.console import format_count, format_value
 from facesr_bench.cost import count_flops, count_parameters
 from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.images import to_float, to_uint8, write_atomically
+from facesr_bench.images import UInt8Image, to_float, to_uint8, write_atomically
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.choosing import compose_metrics
@@ -130,6 +131,11 @@ def timed(
     return in_turns(calls, options.timed, clock, wait)
 
 
+def lr_faces(images: Sequence[UInt8Image], device: str) -> Tensor:
+    """As methods take them: float32 (B, 3, h, w) in [0, 1]."""
+    return to_float(torch.from_numpy(np.stack(images))).to(device)
+
+
 def scored(
     method: Method, data: FaceSRDataModule, metrics: Settings, count: int, device: str
 ) -> dict[str, Any]:
@@ -138,21 +144,21 @@ def scored(
     suite = MetricSuite.from_config(
         metrics, f"{data.test_name}-test", data.downsample, data.degradation.settings()
     )
-    lr = to_float(stack(test_set.lr[:1])).to(device)
+    lr = lr_faces(test_set.lr[:1], device)
     size = method.test_batch_size(lr, data.test_batch_size)
     suite.expect(Expected(count, None))
     for start in range(0, count, size):
         positions = range(start, min(start + size, count))
         keys = [test_set.keys[p] for p in positions]
-        small = stack([test_set.lr[p] for p in positions])
-        sr = to_uint8(method.restore(to_float(small).to(device), keys))
+        small = [test_set.lr[p] for p in positions]
+        sr = to_uint8(method.restore(lr_faces(small, device), keys))
         samples = [test_set.sample(p) for p in positions]
         suite.update(
             ScoreBatch(
                 keys=keys,
                 sr=torch.from_numpy(sr).permute(0, 3, 1, 2).contiguous(),
                 hr=stack([s.hr for s in samples if s.hr is not None]) if test_set.has_hr else None,
-                lr=small,
+                lr=stack(small),
                 identities=[test_set.identities[p] for p in positions],
                 landmarks=[s.landmarks for s in samples],
                 attributes=[s.attributes for s in samples],
@@ -193,7 +199,7 @@ def main() -> None:
     settings = settings_of(options.run)
     data, methods = build_data(settings["data"]), competitors(options, settings)
     test_set = data.test_set
-    lr = to_float(stack(test_set.lr[: options.timed])).to(options.device)
+    lr = lr_faces(test_set.lr[: options.timed], options.device)
     print(f"{vars(options)}  threads={torch.get_num_threads()}")
     seconds = timed(methods, lr, test_set.keys, options)
     count = min(options.images, len(test_set))
