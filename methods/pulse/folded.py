@@ -31,15 +31,27 @@ class FoldedConv(nn.Module):
         object.__setattr__(self, "_conv", conv)
         weight = conv.weight.detach() * conv.scale
         affine = conv.affine
+        power = weight.square().sum((2, 3)).t().contiguous()
+        if conv.up:  # a copy in the layout of the maps, or each call makes one
+            last = conv.weight.is_contiguous(memory_format=torch.channels_last)
+            layout = torch.channels_last if last else torch.contiguous_format
+            weight = weight.transpose(0, 1).contiguous(memory_format=layout)
         constants = {
-            "kernel": weight.transpose(0, 1).contiguous() if conv.up else weight,
-            "power": weight.square().sum((2, 3)).t().contiguous(),
+            "kernel": weight,
+            "power": power,
             "affine_weight": affine.weight.detach() * affine.scale,
             "affine_bias": affine.bias.detach() * affine.rate,
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
         self.up, self.demodulate = conv.up, conv.demodulate
+
+    def steer(self, w: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor | None]:
+        """Codes (N, w_dim) to styles (N, width_in) and, with demodulation, gains (N, width)."""
+        style = functional.linear(w.float(), self.affine_weight, self.affine_bias)
+        if self.demodulate:
+            return style, torch.rsqrt(style.square() @ self.power + _EPS) * factor
+        return style * factor if factor != 1 else style, None
 
     def forward(
         self, x: Tensor, w: Tensor, factor: float = 1.0, shift: Tensor | None = None
@@ -49,12 +61,7 @@ class FoldedConv(nn.Module):
         if conv.affine.weight.requires_grad or conv.weight.requires_grad:
             return ModulatedConv.convolve(conv, x, w, factor, shift)
         with exact(x):
-            style = functional.linear(w.float(), self.affine_weight, self.affine_bias)
-            if self.demodulate:
-                gain = torch.rsqrt(style.square() @ self.power + _EPS) * factor
-            else:
-                gain = None
-                style = style * factor if factor != 1 else style
+            style, gain = self.steer(w, factor)
         x = x * style.to(x.dtype)[:, :, None, None]
         kernel = self.kernel.to(x.dtype)
         if self.up:

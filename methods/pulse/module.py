@@ -17,6 +17,7 @@ from facesr_bench.seeding import torch_rng
 from .arguments import check_arguments, zeroed_maps
 from .downscale import BicubicDownSample
 from .folded import fold
+from .frozen_synthesis import freeze
 from .gaussian_fit import gaussian_fit
 from .latent_map import GaussianCodes, LatentMap, MappedCodes, post_gain
 from .losses import Loss
@@ -60,7 +61,7 @@ class PULSE(Method):
         batch_size: images searched for at once; None chooses by memory.
         bf16: run the synthesis in bfloat16.
         channels_last: keep a StyleGAN2 in channels_last memory format (StyleGAN1's normalisation would
-            copy its maps).
+            copy its maps), and on a CPU run it through :class:`~.frozen_synthesis.FrozenSynthesis`.
         compile: compile it with ``torch.compile``.
 
     Raises:
@@ -131,6 +132,7 @@ class PULSE(Method):
         self._reductions = nn.ModuleDict()  # by LR side
         if channels_last and prior.family == "stylegan2":
             self.synthesis.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._by_hand = channels_last and not compile  # the compiler writes its own
         self.prior_changed()
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
             lambda method, _: method.prior_changed()
@@ -144,6 +146,8 @@ class PULSE(Method):
         The Gaussian fit stays: it belongs to the mapping.
         """
         self._folded = fold(self.synthesis)
+        if self._by_hand:
+            freeze(self.synthesis)
 
     def _latent_map(self, kind: LatentMap, samples: int) -> nn.Module:
         if kind == "none":

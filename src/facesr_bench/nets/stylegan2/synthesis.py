@@ -169,7 +169,7 @@ class Synthesis(nn.Module):
             raise ConfigError(f"This synthesis takes codes {expected}, not {tuple(ws.shape)}.")
         if stop_at not in (None, *self.sides):
             raise ConfigError(f"This synthesis has sides {self.sides}, not {stop_at}.")
-        maps = self._noise(noise, ws)
+        maps = self.noise_maps(noise, ws)
         outputs: dict[int, Tensor] = {}
         x: Tensor | None = None
         rgb: Tensor | None = None
@@ -185,7 +185,12 @@ class Synthesis(nn.Module):
         image = cast(Tensor, rgb)
         return (image, outputs) if features else image
 
-    def _noise(self, noise: Noise, ws: Tensor) -> list[Tensor | None]:
+    def noise_maps(self, noise: Noise, ws: Tensor) -> list[Tensor | None]:
+        """One map for each convolution, of those shapes or None.
+
+        Raises:
+            ConfigError: a word or maps that mean nothing here.
+        """
         shapes = self.noise_shapes
         if isinstance(noise, str):
             if noise == "none":
