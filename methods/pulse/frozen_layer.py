@@ -1,7 +1,7 @@
 """One styled convolution of a frozen StyleGAN2, forward and backward written out.
 
 A search wants gradients of codes and noise through a network whose weights stay. Autograd forms them in
-some fifteen passes over each layer's maps, most of them for two numbers a channel. Here are the same
+some twelve passes over each layer's maps, most of them for two numbers a channel. Here are the same
 gradients in seven, in place. With a the activation of z = gain y + bias + noise, and y the convolution
 of style x:
 
