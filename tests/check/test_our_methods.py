@@ -18,15 +18,16 @@ NOT_MADE_HERE = {
 TWICE = {"lanczos", "nearest"}
 """The class of ``bicubic`` with another kernel: its YAML alone is checked."""
 
-COVERED = {"overfit", "resume", "ranks"}
-"""Ticks that train again; the tests of each method, and of training on two ranks, do that."""
+COVERED = {"overfit", "resume", "ranks", "flops"}
+"""Ticks that train again or build the paper's size; the tests of each method do that."""
 
 FEWER = {
-    "dap_fsr": ["images=4", "batch_size=2"],
-    "propulse": ["branches=2", "base=2", "scale=2", "batch_size=2"],
-    "psp": ["images=4", "batch_size=2"],
-    "scgan": ["images=16"],
-    "stylegan2": ["images=16"],
+    "dap_fsr": ["budget.images=4", "budget.batch_size=2", "statistics_samples=100"],
+    "propulse": ["budget.branches=2", "budget.base=2", "budget.scale=2", "budget.batch_size=2"],
+    "psp": ["budget.images=4", "budget.batch_size=2"],
+    "pulse": ["steps=2", "fit_samples=2000"],
+    "scgan": ["budget.images=16"],
+    "stylegan2": ["budget.images=16"],
 }
 """Shorter than smoke for all but the tick that compares budgets; each phase still comes."""
 
@@ -40,7 +41,7 @@ def test_a_method_of_ours_keeps_its_promises(name: str, tmp_path: Path) -> None:
     else:
         declared = chosen_ticks(["yaml", "budget", "paper"])
         ticks = tuple(t for t in chosen_ticks([]) if t not in declared and t.name not in COVERED)
-    fewer = [f"method.budget.{word}" for word in FEWER.get(name, ())]
+    fewer = [f"method.{word}" for word in FEWER.get(name, ())]
     outcomes = check([f"+method={name}"], (), declared)
     if ticks:
         outcomes += check([f"+method={name}", *fewer], (), ticks)

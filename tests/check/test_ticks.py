@@ -1,19 +1,25 @@
 """Each tick of ``check``: a method that breaks one promise fails that tick, and no other."""
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 import check_toys
+from facesr_bench.check import checkpoints as checkpoint_ticks
 from facesr_bench.check import ranks
+from facesr_bench.check import training as training_ticks
 from facesr_bench.check.__main__ import main
 from facesr_bench.check.composing import Composer
+from facesr_bench.check.rank_worker import main as worker
 from facesr_bench.check.running import TICKS, check, chosen_ticks
 from facesr_bench.check.subject import Subject
 from facesr_bench.check.tick import Fault, Outcome
 from facesr_bench.errors import UsageError
+from forked import Forked
 
 WORDS = ("+data=noise",)
 
@@ -64,8 +70,13 @@ def write_conf(folder: Path, name: str, target: str, changes: dict[str, object])
     return folder
 
 
-def tried(conf: Path, name: str, *only: str) -> dict[str, Outcome]:
-    ticks = chosen_ticks(only, fast=not only)
+EVAL_ONLY = {"sizes", "range", "random", "batch", "odd", "graph", "untouched", "export", "flops"}
+"""Their violators change eval mode or the YAML alone, so nothing is trained to see the others hold."""
+
+
+def tried(conf: Path, name: str, *, training: bool = True) -> dict[str, Outcome]:
+    left_out = () if training else (*training_ticks.TICKS, *checkpoint_ticks.TICKS)
+    ticks = [tick for tick in chosen_ticks((), fast=True) if tick not in left_out]
     outcomes = check([f"+method={name}", *WORDS], [conf], ticks)
     return {outcome.tick.name: outcome for outcome in outcomes}
 
@@ -80,7 +91,9 @@ def test_a_method_that_keeps_every_promise_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", VIOLATORS)
 def test_a_violator_fails_its_tick_alone(case: str, tmp_path: Path) -> None:
     (target, changes, said), tick = VIOLATORS[case], case.strip()
-    outcomes = tried(write_conf(tmp_path, "toy", target, dict(changes)), "toy")
+    outcomes = tried(
+        write_conf(tmp_path, "toy", target, dict(changes)), "toy", training=tick not in EVAL_ONLY
+    )
     broken = {name: outcome.said for name, outcome in outcomes.items() if outcome.state == "broken"}
     assert list(broken) == [tick], broken
     assert said in broken[tick]
@@ -105,19 +118,38 @@ def test_a_tick_comes_after_what_it_stands_on() -> None:
         assert set(tick.after) <= set(names[:number]), tick.name
 
 
-@pytest.mark.xdist_group("check-ranks")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the ranks fork")
 def test_two_processes_train_as_one_or_are_told_why_not(tmp_path: Path) -> None:
-    """Both jobs in one pair of processes: starting them is what takes time."""
+    """Forked, so that nothing is imported again; both jobs in one pair of processes."""
     subjects = []
     for name, target in (("toy", "Toy"), ("same", "SameNoise")):
         conf = write_conf(tmp_path / "conf", name, target, {})
         (tmp_path / name).mkdir()
         subjects.append(Subject(Composer([f"+method={name}", *WORDS], [conf]), tmp_path / name))
-    folders = [ranks.write_job(subject) for subject in subjects]
-    ranks.train_on_two(folders)
+    folders, port = [ranks.write_job(subject) for subject in subjects], ranks.free_port()
+    both = [
+        Forked(
+            partial(worker, folders), tmp_path / f"{rank}.log", tmp_path,
+            ranks.environment_of(rank, port),
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    for process in both:
+        assert process.wait(300) == 0, process.said
     assert "losses of 3 steps within" in ranks.compare(subjects[0], folders[0])
     with pytest.raises(Fault, match=r"SameNoise.training_step has pixel=.* in step 1 on two"):
         ranks.compare(subjects[1], folders[1])
+
+
+def test_a_process_that_ends_is_told(tmp_path: Path) -> None:
+    """Started as the tick starts them; without a job they end before they import anything heavy."""
+    conf = write_conf(tmp_path / "conf", "toy", "Toy", {})
+    subject = Subject(Composer(["+method=toy", *WORDS], [conf]), tmp_path)
+    ranks.train_on_two([tmp_path])
+    with pytest.raises(
+        Fault, match=r"does not train on two processes: FileNotFoundError.*job.json"
+    ):
+        ranks.compare(subject, tmp_path)
 
 
 def test_the_command_prints_and_tells_by_its_exit_code(

@@ -68,7 +68,7 @@ def exports(subject: Subject) -> str:
     method = subject.ready
     if not subject.kind.exportable:
         raise NotClaimed("exportable is false")
-    one, other = subject.lr[:1], subject.lr[1:2]
+    one, other = subject.lr[:1], subject.lr[-1:].flip(3)
 
     def graph(lr: Tensor) -> Tensor:  # a LightningModule itself has properties no tracer likes
         return method.super_resolve(lr)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 def main(folders: Sequence[Path]) -> None:
     """Train what each folder's ``job.json`` describes, as the rank the environment names."""
+    jobs = [json.loads((folder / "job.json").read_text()) for folder in folders]
     from facesr_bench import torchvision_ops  # noqa: F401  isort: skip
     import pytorch_lightning as pl
 
@@ -18,8 +19,7 @@ def main(folders: Sequence[Path]) -> None:
     from facesr_bench.images import write_atomically
 
     start_logging(None)
-    for folder in folders:
-        asked = json.loads((folder / "job.json").read_text())
+    for folder, asked in zip(folders, jobs, strict=True):
         settings, seed = asked["settings"], asked["seed"]
         pl.seed_everything(seed, workers=True, verbose=False)
         method = build_method(settings["method"])

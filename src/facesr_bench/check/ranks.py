@@ -46,15 +46,7 @@ def write_job(subject: Subject) -> Path:
 
 def train_on_two(folders: Sequence[Path]) -> None:
     """Start two processes that train each folder's job together, and wait for them."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": "2",
-        "NODE_RANK": "0",
-    }
+    port = free_port()
     worker = [sys.executable, "-W", "ignore", "-m", "facesr_bench.check.rank_worker"]
     running = []
     for rank in range(2):
@@ -62,7 +54,7 @@ def train_on_two(folders: Sequence[Path]) -> None:
             running.append(
                 subprocess.Popen(
                     [*worker, *map(str, folders)], stdout=log, stderr=log,
-                    env={**environment, "LOCAL_RANK": str(rank)},
+                    env={**os.environ, **environment_of(rank, port)},
                 )
             )  # fmt: skip
     ends = time.monotonic() + SECONDS
@@ -113,7 +105,21 @@ def _losses(subject: Subject, folder: Path, rank: int) -> list[dict[str, float]]
     return rows
 
 
-def _free_port() -> int:
+def environment_of(rank: int, port: int) -> dict[str, str]:
+    """What tells a process that it is one of two of this machine, started by somebody else."""
+    return {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "NODE_RANK": "0",
+        "LOCAL_RANK": str(rank),
+    }
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -87,6 +87,8 @@ def verify(request: Request, stop: Stop) -> Verdict:
             pairs, verdict.images = made, {"images": len(made)}
         table = read_per_image(folder / "per_image.csv")
         verdict.findings += compare_means(record, table)
+        if record.get("side_outputs"):
+            verdict.notes.append("side outputs are not made again")
         everything = len(made) == len(test_set)
         compare_with_scores(verdict, record, table, data, pairs, device, everything)
         facts = {
