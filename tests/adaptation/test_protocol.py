@@ -17,6 +17,7 @@ from facesr_bench.config import build_data
 from facesr_bench.cost import Cost
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.evaluate.__main__ import main as evaluate
+from facesr_bench.leaderboard.baseline import missing_baseline
 from facesr_bench.leaderboard.records import find_records
 from facesr_bench.method import Method
 from facesr_bench.methods.bicubic import Interpolation
@@ -126,6 +127,13 @@ def test_source_only_shares_the_protocol_and_any_method_can_be_measured(tmp_path
     assert len(set(psnr.values())) == 3
     kept = torch.load(tmp_path / "b/cells/dim/00/adapted.ckpt", weights_only=True)
     assert set(kept["state_dict"]) == set(build(**FAST).state_dict())
+    said = missing_baseline([records["direct"]])
+    assert said is not None
+    command = (
+        "`facesr-bench adapt +method=bicubic +data=two_lights adaptation.seeds=2 "
+        "adaptation.strategy=none`"
+    )
+    assert command in said
     # Nothing was learned, so draws make no difference.
     assert records["source only"]["metrics"]["psnr_rgb"]["spread"] == 0
 

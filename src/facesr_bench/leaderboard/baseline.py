@@ -26,12 +26,27 @@ def missing_baseline(records: Sequence[Mapping[str, Any]]) -> str | None:
         )
         command = f"facesr-bench evaluate FOLDER{folders} --name {BASELINE}"
         return f"{said}. With the LR images so enlarged in FOLDER: `{command}`"
+    adaptation = records[0].get("adaptation")
+    if adaptation:  # a protocol's name tells how many were shown; its data have a name of their own
+        data = config["data"]
+        words = [f"+method={BASELINE}", *_data_words(str(data["name"]), data)]
+        words += _cell_words(config.get("adaptation") or {})
+        command = " ".join(map(shlex.quote, words))
+        return f"{said}: `facesr-bench adapt {command}`, with the `metrics=` of the rows above"
     words = [f"+method={BASELINE}", *_data_words(str(records[0]["data"]), config.get("data") or {})]
     command = " ".join(map(shlex.quote, words))
     return (
         f"{said}: `python -m facesr_bench {command}`, with the `metrics=` of the rows above, and "
         "their degradation where one was chosen"
     )
+
+
+def _cell_words(adaptation: Mapping[str, Any]) -> list[str]:
+    """The overrides that show and test the same images; bicubic learns nothing of them."""
+    chosen = adaptation.get("conditions")
+    words = [f"adaptation.{key}={adaptation[key]}" for key in ("k", "seeds") if key in adaptation]
+    words += [f"adaptation.conditions=[{','.join(chosen)}]"] if chosen else []
+    return [*words, "adaptation.strategy=none"]
 
 
 def _data_words(name: str, settings: Mapping[str, Any]) -> list[str]:
