@@ -4,7 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench test-oldest test-wheel clean
+EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
+
+.PHONY: demo test lint bench tables experiments-smoke test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
@@ -28,6 +30,12 @@ test-wheel: $(READY)  ## build the wheel, install it in a fresh environment, run
 	$(BIN)/python -m build --wheel --no-isolation --outdir .venv-wheel/dist .
 	.venv-wheel/bin/python -m pip install --quiet --constraint constraints.txt .venv-wheel/dist/*.whl
 	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/facesr-bench +method=scgan +data=tiny scale=smoke trainer=cpu output_dir=out
+
+tables: $(READY)  ## the README's tables, from the records in docs/records
+	$(BIN)/python -m facesr_bench.leaderboard.readme
+
+experiments-smoke: $(READY)  ## every table of every paper on tiny data, in runs/<paper>-smoke
+	for name in $(EXPERIMENTS); do $(BIN)/python -m facesr_bench -m experiment=$$name scale=smoke || exit 1; done
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache

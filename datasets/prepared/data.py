@@ -113,6 +113,11 @@ class Prepared(FaceData):
             self._splits[role] = found
         return self._splits[role]
 
+    def origin(self, role: Role) -> str:
+        """The recipe: whatever protocol reads an owner's images, their keys are the owner's."""
+        selection = self._selections.get(role)
+        return type(self).__name__ if selection is None else selection.wanted.recipe
+
     def provenance(self) -> list[dict[str, Any]]:
         """Each folder opened so far: how it was prepared, and how many images of it a split has."""
         found: dict[Path, dict[str, Any]] = {}

@@ -31,6 +31,7 @@ facesr-bench: train, run and compare face super-resolution methods
   facesr-bench +method=NAME +data=NAME [key=value ...]     one run: fit, test, record
   facesr-bench -m +method=bicubic,scgan +data=tiny         several runs, each in its own folder
   facesr-bench experiment=PAPER/NAME                       a committed recipe
+  facesr-bench -m experiment=scgan/table1                  all runs of a paper's table; goes on
   facesr-bench COMMAND --help                              the other commands:
 {commands}
 

@@ -98,6 +98,13 @@ class FaceData(ABC):
             DataError: the split should be there but is missing or damaged.
         """
 
+    def origin(self, role: Role) -> str:
+        """Where a split's images come from, in a word: equal words and keys mean the same image.
+
+        A data set that reads several collections names them.
+        """
+        return type(self).__name__
+
     def provenance(self) -> list[dict[str, Any]]:
         """Where the images of the splits opened so far come from, as plain values for the run record.
 

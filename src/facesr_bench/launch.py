@@ -18,8 +18,11 @@ from facesr_bench.config import (
     complete_without_data,
     register_resolvers,
 )
-from facesr_bench.errors import ConfigError, RunInterrupted
+from facesr_bench.errors import ConfigError, RunInterrupted, UsageError
 from facesr_bench.weights.registry import CONF_VARIABLE
+
+codes: list[int] = []
+"""Exit codes of the jobs of this call; a sweeper adds what no job could tell."""
 
 
 def launch(words: Sequence[str]) -> int:
@@ -30,12 +33,13 @@ def launch(words: Sequence[str]) -> int:
     Returns:
         0, or the largest exit code of the jobs that ran on this machine.
     """
-    codes = [0]
+    codes[:] = [0]
 
     def job(config: DictConfig) -> float | None:
         register_resolvers()  # a launcher may have carried this job to another machine
         failed: int | None = None
         try:
+            cell = _cell_of_a_table(config)
             complete_without_data(config)
             for group in ("method", "data"):
                 if config.get(group) is None:
@@ -46,7 +50,11 @@ def launch(words: Sequence[str]) -> int:
             settings = HydraConfig.get()
             sweep = settings.job.num if settings.mode == RunMode.MULTIRUN else None
             _let_lightning_repeat_this_job(words, sweep is not None)
-            folder = run(config, list(settings.overrides.task), sweep)
+            folder = run(config, list(settings.overrides.task), None if cell else sweep)
+            if cell:
+                from facesr_bench.experiments.note import note_finished
+
+                note_finished(folder)
             return objective(folder, config.get("objective"))
         except RunInterrupted as error:
             codes.append(report(error))
@@ -89,6 +97,23 @@ def objective(folder: Path, key: str | None) -> float | None:
             f"objective={key} is no metric of this run; choose {', '.join(sorted(metrics))}."
         )
     return float(metrics[key]["value"])
+
+
+def _cell_of_a_table(config: DictConfig) -> str | None:
+    """Which run of a paper's table this is; None outside of tables.
+
+    Raises:
+        UsageError: a table was asked for as if it were one run.
+    """
+    table = config.get("table")
+    if table is None:
+        return None
+    if not table.get("cell"):
+        raise UsageError(
+            f"This experiment is Table {table.number} of {table.paper}, several runs: add -m. "
+            f"One of them: -m ... 'table.only=[{next(iter(table.cells))}]'."
+        )
+    return str(table.cell)
 
 
 def name_conf_folders(words: Sequence[str]) -> None:

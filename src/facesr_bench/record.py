@@ -11,6 +11,7 @@ from facesr_bench.method import Method
 from facesr_bench.metrics.scores import PerImage, Scores
 from facesr_bench.priors import LoadedPrior
 from facesr_bench.results import SCHEMA, device_facts, git_state, package_versions
+from facesr_bench.seen_images import overlap
 from facesr_bench.starting_weights import StartingWeights
 from facesr_bench.training import Fitted
 
@@ -62,6 +63,7 @@ def make_record(
         "weights": [*outcome.weights.files, *method.weight_files],
         "weights_hash": hash_of_weights(method),
         "trained_on": method.provenance(),
+        "test_overlap": overlap(method.seen, outcome.data.source, test_set.keys),
         "prior": _prior(method),
         "budget": _budget(settings, outcome),
         "origin": outcome.weights.origin,

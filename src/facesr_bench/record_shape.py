@@ -31,6 +31,10 @@ def _absent_or(holds: Holds) -> Holds:
     return lambda value: value is None or holds(value)
 
 
+def _list_of(holds: Holds) -> Holds:
+    return lambda value: isinstance(value, list) and all(map(holds, value))
+
+
 def _interval(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
 
@@ -52,7 +56,15 @@ _RECORD: dict[str, tuple[Holds, str]] = {
     "config": (_absent_or(_mapping), "a mapping"),
     "budget": (_absent_or(_mapping), "a mapping"),
     "trained_on": (_list, "a list"),
-    "weights": (_absent_or(_list), "a list"),
+    "weights": (_absent_or(_list_of(_mapping)), "a list of mappings"),
+    "metrics_failed": (_absent_or(_mapping), "a mapping"),
+    "metrics_skipped": (_absent_or(_mapping), "a mapping"),
+    "data_sources": (_absent_or(_list_of(_mapping)), "a list of mappings"),
+    "prior": (_absent_or(_mapping), "a mapping"),
+    "adaptation": (_absent_or(_mapping), "a mapping"),
+    "test_overlap": (_absent_or(_mapping), "a mapping"),
+    "loss_networks": (_absent_or(_list_of(_text)), "a list of names"),
+    "verified": (_absent_or(_list_of(_mapping)), "a list of mappings"),
 }
 _PROTOCOL = {
     "name": (_text, "text"),
@@ -67,12 +79,24 @@ _METRIC = {
     "settings": (_absent_or(_mapping), "a mapping"),
     "floor": (_absent_or(_number), "a number"),
     "not_scored": (_absent_or(_whole), "a whole number"),
+    "spread": (_absent_or(_number), "a number"),
 }
 _COST = {
     name: (_absent_or(_number), "a number") for name in ("params", "flops", "seconds_per_image")
 }
 _BUDGET = {"images": (_number, "a number"), "declared": (_number, "a number")}
 _TRAINED = {"images": (_number, "a number")}
+_SOURCES = {"sources": (_absent_or(_list_of(_mapping)), "a list of mappings")}
+_SOURCE = {"images": (_absent_or(_mapping), "a mapping")}
+_PRIOR = {"trained_on": (_absent_or(_list_of(_mapping)), "a list of mappings")}
+_OVERLAP = {"images": (_absent_or(_whole), "a whole number")}
+_ADAPTATION = {
+    "seeds": (_absent_or(_list), "a list"),
+    "conditions": (_absent_or(_list), "a list"),
+    "strategy": (_absent_or(_text), "text"),
+}
+_OPTIONAL = {"prior": _PRIOR, "adaptation": _ADAPTATION, "test_overlap": _OVERLAP}
+_CONFIG = {key: (_absent_or(_mapping), "a mapping") for key in ("data", "method", "table")}
 
 
 def wrong_shape(record: Mapping[str, Any]) -> str | None:
@@ -85,12 +109,19 @@ def wrong_shape(record: Mapping[str, Any]) -> str | None:
     parts += [(f"metrics.{key}", metric, _METRIC) for key, metric in metrics.items()]
     for number, entry in enumerate(trained):
         counted = isinstance(entry, dict) and "images" in entry
-        parts.append((f"trained_on[{number}]", entry, _TRAINED if counted else {}))
+        parts.append((f"trained_on[{number}]", entry, (_TRAINED if counted else {}) | _SOURCES))
     if record.get("budget") is not None:
         parts.append(("budget", record["budget"], _BUDGET))
-    config = record["config"] or {}
-    parts.append(("config", config, {"data": (_absent_or(_mapping), "a mapping")}))
-    return _first_wrong(parts)
+    parts.append(("config", record["config"] or {}, _CONFIG))
+    parts += [(key, record.get(key) or {}, rules) for key, rules in _OPTIONAL.items()]
+    if wrong := _first_wrong(parts):
+        return wrong
+    sources = [*(record.get("data_sources") or ()), *_sources_of(trained)]
+    return _first_wrong([("a source of the data", source, _SOURCE) for source in sources])
+
+
+def _sources_of(trained: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [source for entry in trained for source in entry.get("sources") or ()]
 
 
 def _first_wrong(

@@ -17,6 +17,7 @@ from torch import nn
 from facesr_bench.budget import Budget
 from facesr_bench.callbacks import Checkpointing, ImageCounter, LossLog, SpeedNotice
 from facesr_bench.checkpoints import AtomicCheckpointIO, load_weights, read_checkpoint
+from facesr_bench.data import Role
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import TrainingError
 from facesr_bench.finite import FiniteGuard
@@ -24,6 +25,7 @@ from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method, TrainingContext
 from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
 from facesr_bench.previews import Previews
+from facesr_bench.seen_images import of_roles, together
 from facesr_bench.workers import worker_errors
 
 log = logging.getLogger(__name__)
@@ -202,6 +204,9 @@ def fit(
     )
     if said := unequal_groups(method, budget, trainer.world_size):
         log.warning(said)
+    roles: list[Role] = ["train", "train_lr"] if method.pairing == "unpaired" else ["train"]
+    splits = [(role, split.keys) for role in roles if (split := data.split(role)) is not None]
+    method.seen = together(method.seen, of_roles(data.source, splits))
     method.train()
     started = time.perf_counter()
     if resume_from is not None and _take_if_finished(method, budget, resume_from):

@@ -24,7 +24,8 @@ from facesr_bench.checkpoints import read_checkpoint
 from facesr_bench.errors import FaceSRError
 from facesr_bench.images import read_rgb
 from facesr_bench.key_lists import read_list
-from facesr_bench.leaderboard.markdown import protocol_table
+from facesr_bench.leaderboard.formats.markdown import markdown
+from facesr_bench.leaderboard.run_tables import run_tables
 from facesr_bench.metrics.feature_cache import read_features
 from facesr_bench.metrics.reference_store import store_statistics
 from facesr_bench.metrics.scores import read_identities, read_per_image
@@ -102,7 +103,7 @@ def read_foreign(path: Path) -> None:
 
 
 def show(path: Path) -> None:
-    protocol_table([read_record(path)])
+    markdown(run_tables([(path.parent, read_record(path))]))
 
 
 CASES: dict[str, tuple[Callable[[Path], bytes], Callable[[Path], object]]] = {

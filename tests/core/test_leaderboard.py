@@ -215,7 +215,7 @@ def test_a_table_without_bicubic_says_how_to_get_it(
 def test_a_run_without_metrics_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path, record("a", 20, metrics={}))
     lines = [line for line in table(tmp_path, capsys)[1].splitlines() if line.startswith("|")]
-    assert [line.count("|") for line in lines] == [6, 6, 6]
+    assert [line.count("|") for line in lines] == [7, 7, 7]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import TrainingError, WeightsError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Batch, Method
+from facesr_bench.seen_images import overlap
 from facesr_bench.training import Fitted, build_trainer, fit
 
 TRAINER = {"accelerator": "cpu", "devices": 1}
@@ -101,6 +102,14 @@ def test_the_run_stops_at_the_first_batch_end_beyond_the_budget(tmp_path: Path) 
     assert method.batches == [4] * 6
     assert fitted.images_seen == method.images_seen == 24
     assert not fitted.interrupted
+
+
+def test_whoever_tests_on_images_it_trained_on_is_told(tmp_path: Path) -> None:
+    """Also from the checkpoint alone, on other data of the same collection."""
+    run(toy(), tmp_path, {"images": 4, "batch_size": 4})
+    content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    tested = ["3.png", "9.png", "10.png"]
+    assert overlap(content["seen"], SquareFaces(), tested) == {"known": True, "images": 2}
 
 
 def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -> None:

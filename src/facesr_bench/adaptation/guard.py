@@ -110,6 +110,10 @@ class GuardedData(FaceData):
         other._splits, other._chosen = self._splits, chosen
         return other
 
+    def origin(self, role: Role) -> str:
+        """Of the data set behind."""
+        return self._data.origin(role)
+
     def provenance(self) -> list[dict[str, Any]]:
         """Of the data set behind."""
         return self._data.provenance()

@@ -26,6 +26,10 @@ class TwoDomains(FaceData):
             return self._target.split(self._exemplar)
         return (self._target if role in _TARGET else self._source).split(role)
 
+    def origin(self, role: Role) -> str:
+        """That of whichever has the split."""
+        return (self._target if role in (*_TARGET, "exemplar") else self._source).origin(role)
+
     def provenance(self) -> list[dict[str, Any]]:
         """Of both."""
         return [*self._source.provenance(), *self._target.provenance()]

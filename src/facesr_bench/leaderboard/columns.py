@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facesr_bench.console import format_value, is_smoke_test
@@ -48,12 +48,19 @@ class Column:
             _smaller_set(cell) < FEWEST_TO_RANK for cell in self.present
         )
 
-    def best(self) -> list[bool]:
+    def best(self, may_win: Sequence[bool] | None = None) -> list[bool]:
         """For each cell, whether it is the best of the column.
 
         A value over fewer images than another's is never the best: a method must not win by losing
         the hard ones. The runner-up is not put in its place, since it is not the best either.
+
+        Args:
+            may_win: for each cell, whether it takes part at all; by default all do.
         """
+        if may_win is not None:
+            taking_part = zip(self.cells, may_win, strict=True)
+            cells = tuple(cell if allowed else None for cell, allowed in taking_part)
+            return replace(self, cells=cells).best()
         values = [cell["value"] for cell in self.present if cell.get("value") is not None]
         direction = self.higher_is_better
         if not values or direction is None or self.of_too_few:

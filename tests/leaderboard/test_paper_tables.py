@@ -1,0 +1,207 @@
+"""A paper's table beside ours: no printed row is lost, no reason is hidden, smoke budgets are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facesr_bench.leaderboard.__main__ import main
+from facesr_bench.leaderboard.model import Row, Table
+from facesr_bench.leaderboard.paper_tables import paper_tables
+from facesr_bench.leaderboard.records import find_records
+from facesr_bench.papers import find_table, read_paper
+from leaderboard.made_records import SWITCHES, bicubic, metric, save, wider
+
+
+def views(root: Path, number: str = "5", paper: str = "scgan") -> list[Table]:
+    content = read_paper(paper)
+    return paper_tables(content, find_table(content, number), find_records([root]))
+
+
+def on_wider(root: Path, number: str = "5") -> Table:
+    (view,) = (table for table in views(root, number) if "; Widerface" in table.title)
+    return view
+
+
+def row(table: Table, name: str) -> Row:
+    (found,) = (row for row in table.rows if row.name == name)
+    return found
+
+
+def test_every_printed_row_is_there_without_any_run(tmp_path: Path) -> None:
+    tables = views(tmp_path)
+    assert len(tables) == 4
+    for table in tables:
+        assert len(table.rows) == 9
+        assert {cell.state for line in table.rows for cell in line.cells} == {"not run", "printed"}
+        assert any("python -m facesr_bench -m experiment=scgan/table5" in n for n in table.notes)
+    assert "another system" in row(tables[0], "GFPGAN").cells[0].reason
+
+
+def test_paper_ours_and_difference_stand_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, wider(13.42), bicubic())
+    ours = row(on_wider(tmp_path), "SCGAN")
+    fid, kid, niqe = ours.cells
+    assert fid.printed is not None
+    assert (fid.printed.value, fid.value, fid.ci95) == (13.32, 13.42, (12.42, 14.42))
+    assert kid.value == pytest.approx(1.09)  # the paper prints a hundred times KID
+    assert niqe.metric is not None
+    assert main([str(tmp_path), "--paper", "scgan", "--table", "5", "--format", "markdown"]) == 0
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.startswith("| SCGAN | 13.32"))
+    assert "| 13.32 | **13.42 [12.42, 14.42]** | +0.10 |" in line
+    assert "| 1.08 ± 0.05 | **1.0900" in line
+    assert "FID: ours is fid@ffhq64-scgan-train." in out
+    assert "NIQE: ours is niqe_up192." in out
+    assert out.count("### SCGAN") == 4
+
+
+def test_why_ours_may_differ(tmp_path: Path) -> None:
+    short = wider(scale="slim", budget={"images": 2_000_000, "declared": 4_000_000}, n_images=1990)
+    save(tmp_path, short)
+    told = " ".join(row(on_wider(tmp_path), "SCGAN").differs)
+    for reason in ("how they are cropped", "1,990 test images, the paper has 2,000", "trained here",
+                   "50% of its budget", "scale=slim"):  # fmt: skip
+        assert reason in told
+
+
+def test_a_smoke_budget_is_hidden_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, wider(77.25, scale="smoke"))
+    table = on_wider(tmp_path)
+    assert row(table, "SCGAN").cells[0].state == "not run"
+    assert table.hidden == ("1 run of a smoke budget",)
+    main([str(tmp_path), "--paper", "scgan"])
+    out = capsys.readouterr().out
+    assert "77.25" not in out
+    assert "Hidden here: 1 run of a smoke budget." in out
+
+
+def test_a_stand_in_metric_enters_no_table(tmp_path: Path) -> None:
+    record = wider()
+    record["metrics"]["fid@ffhq64-scgan-train"] = metric(1.0, settings={"stand_in": True})
+    save(tmp_path, record)
+    assert row(on_wider(tmp_path), "SCGAN").cells[0].state == "missing"
+
+
+def test_failed_and_skipped_metrics_keep_their_cell_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = wider()
+    record["metrics"] = {"niqe_up192": metric(6.7)}
+    record["metrics_failed"] = {"fid@ffhq64-scgan-train": "the features held a nan"}
+    record["metrics_skipped"] = {"kid@ffhq64-scgan-train": "needs 1,000 images"}
+    save(tmp_path, record)
+    cells = row(on_wider(tmp_path), "SCGAN").cells
+    assert [cell.state for cell in cells] == ["failed", "not measured", "measured"]
+    main([str(tmp_path), "--paper", "scgan", "--table", "5"])
+    out = capsys.readouterr().out
+    assert "failed (SCGAN): the features held a nan." in out
+    assert "| 13.32 | failed | - |" in out
+
+
+def unfinished(root: Path, log: str, **config: Any) -> None:
+    root.mkdir()
+    content = {
+        "method": SWITCHES,
+        "data": {"name": "scgan_widerface"},
+        "stage": "fit_test",
+        **config,
+    }
+    (root / "config.yaml").write_text(yaml.safe_dump(content))
+    (root / "run.log").write_text(log)
+
+
+def test_a_failed_run_is_a_row_with_its_error(tmp_path: Path) -> None:
+    traceback = (
+        "2026-01-01 INFO facesr_bench: scgan on scgan_widerface\n"
+        "2026-01-01 DEBUG facesr_bench: The run failed.\nTraceback (most recent call last):\n"
+        '  File "x.py", line 1, in f\nfacesr_bench.errors.DataError: There is no folder data/x.\n'
+    )
+    unfinished(tmp_path / "failed", traceback)
+    cell = row(on_wider(tmp_path), "SCGAN").cells[0]
+    assert (cell.state, cell.reason) == ("failed", "DataError: There is no folder data/x.")
+    assert cell.printed is not None
+    unfinished(tmp_path / "running", "2026-01-01 INFO facesr_bench: started\n")
+    states = [r.cells[0].state for r in on_wider(tmp_path).rows if r.name == "SCGAN"]
+    assert states == ["failed", "unfinished"]
+
+
+def test_variants_find_their_rows_and_others_none(tmp_path: Path) -> None:
+    save(
+        tmp_path,
+        wider(20, switches={"branches": "backward_only"}),
+        wider(30, switches={"share": "all+heads"}),
+        wider(40, switches={"share": "all+heads", "branches": "forward_only"}),
+    )
+    table = on_wider(tmp_path, "1")
+    values = {line.name: line.cells[0].value for line in table.rows}
+    assert values == {"SCGAN-w/o-D_SL": None, "SCGAN-w/o-D_HL": 20, "SCGAN-fc": 30, "SCGAN": None}
+
+
+def test_other_inputs_are_another_view_and_the_papers_own_comes_first(tmp_path: Path) -> None:
+    few = wider(
+        50, n_images=16, protocol={"name": "scgan_widerface-16", "version": 1, "hash": "b" * 64}
+    )
+    save(tmp_path, few, wider(13.4))
+    first, second = (table for table in views(tmp_path) if "; Widerface" in table.title)
+    assert "2,000 images" in first.title
+    assert "16 images" in second.title
+    assert row(first, "SCGAN").cells[0].value == 13.4
+
+
+def test_one_column_splits_by_how_it_was_measured(tmp_path: Path) -> None:
+    other = bicubic()
+    other["metrics"]["fid@ffhq64-scgan-train"]["settings"] = {"resize": "antialiased"}
+    save(tmp_path, wider(), other)
+    table = on_wider(tmp_path)
+    heads = [head.name for head in table.heads]
+    assert len([name for name in heads if name.startswith("FID (fid@")]) == 2
+    assert [cell.state for cell in row(table, "SCGAN").cells[:2]] == ["measured", "missing"]
+
+
+def test_another_systems_images_find_their_row_by_label(tmp_path: Path) -> None:
+    gfpgan = wider(60, label="GFPGAN", origin="images from elsewhere", budget=None, trained_on=[])
+    save(tmp_path, gfpgan | {"method": "images"})
+    found = row(on_wider(tmp_path), "GFPGAN")
+    assert (found.cells[0].value, found.division) == (60, "images from elsewhere")
+
+
+def test_the_truths_row_is_the_floor(tmp_path: Path) -> None:
+    record = wider(
+        data="scgan_ffhq", protocol={"name": "scgan_ffhq", "version": 1, "hash": "c" * 64}
+    )
+    record["metrics"] = {"verification_acc@facenet": metric(0.85, higher=True, floor=0.97)}
+    save(tmp_path, record)
+    (table,) = views(tmp_path, "7")
+    assert row(table, "Ground Truth").cells[0].value == pytest.approx(97)
+    assert row(table, "SCGAN").cells[0].value == pytest.approx(85)
+
+
+def test_adaptation_shows_draws_and_whose_reading_it_is(tmp_path: Path) -> None:
+    adapted = wider()
+    switches = dict(read_paper("dap_fsr").rows["DAP-FSR"].switches) | {"name": "dap_fsr"}
+    adapted |= {
+        "method": "dap_fsr", "label": "dap_fsr + ASM (our reading)", "n_images": 90,
+        "config": {"method": switches, "seed": 1}, "data": "dap_celeba_to_yaleb-1shot",
+        "protocol": {"name": "dap_celeba_to_yaleb-1shot", "version": 1, "hash": "d" * 64},
+        "metrics": {"psnr_rgb": metric(20.9, higher=True, ci95=None, spread=0.3)},
+        "adaptation": {
+            "strategy": "asm", "k": 1, "seeds": list(range(10)), "conditions": list("abcdefghij")
+        },
+    }  # fmt: skip
+    save(tmp_path, adapted)
+    (table,) = views(tmp_path, "3", "dap_fsr")
+    (found,) = (line for line in table.rows if line.name.startswith("ASM"))
+    assert [mark.text for mark in found.marks][:2] == ["adapted by 1", "our reading"]
+    assert "10 conditions and 10 draws" in found.marks[0].why
+
+
+def test_a_table_needs_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--table", "5"])
+    assert "--table needs --paper" in capsys.readouterr().err
