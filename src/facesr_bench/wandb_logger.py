@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 STEP = "images_seen"
 """The axis of all curves."""
 
+HOSTS = {"api.wandb.ai", "api.forge.coreweave.com"}
+"""Where an account may be, under the old and the new name."""
 GRACE = 10.0
 """Seconds more than W&B's own limit that its end may take before it is left alone."""
 
@@ -160,6 +162,8 @@ class WandbLogger(Logger):
     def _opened(self) -> Any:
         if self._run is None and not self._given_up:
             self._given_up = True  # unless what follows succeeds
+            if self._mode == "offline":  # offline is offline: its own error reports go nowhere, too
+                os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
             import wandb
 
             settings = wandb.Settings(
@@ -214,10 +218,11 @@ def _has_key() -> bool:
     """Whether somebody has logged in here; asking W&B itself may open a prompt."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urllib.parse.urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    own = urllib.parse.urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
+    hosts = {own} if own else HOSTS
     for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         try:
-            if path and host and netrc.netrc(Path(path).expanduser()).authenticators(host):
+            if path and hosts & netrc.netrc(Path(path).expanduser()).hosts.keys():
                 return True
         except (OSError, netrc.NetrcParseError):
             continue

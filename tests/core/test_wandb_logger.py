@@ -2,15 +2,21 @@
 
 import json
 import logging
+import os
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+os.environ["WANDB_ERROR_REPORTING"] = "false"  # read when wandb is imported
+
 import pytest
 import wandb
+from google.protobuf.message import DecodeError
 from wandb.proto.wandb_internal_pb2 import Record
 
 from command_line import SMALL, record_of
@@ -56,6 +62,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["+method=scgan", *SMALL, "images=16", "log_every=8", "metrics.only=[psnr_rgb]"]
     wandb_words = ["logger=wandb", "logger.mode=offline", "logger.log_model=true"]
     assert main([*words, *wandb_words, f"output_dir={out}"]) == 0
+    (file,) = (out / "wandb").glob("offline-run-*/*.wandb")
+    for _ in range(240):  # W&B's service writes on after the run has ended
+        with suppress(DecodeError):
+            if any(entry.HasField("exit") for entry in records_of(file)):
+                break
+        time.sleep(0.25)
     return out
 
 
