@@ -181,7 +181,7 @@ def test_what_is_missing_is_said_and_the_page_is_made(made_up: Any, tmp_path: Pa
     assert "elsewhere.Data, which is not part of facesr-bench" in notes
     assert "The run has no per_image.csv" in content
     assert "The per-image table per_image.csv is damaged" in content
-    assert "running has no result.json" in content
+    assert "running has no result.json (running, stopped or killed)" in content
     assert str(folders[2]) not in content
 
 
@@ -325,3 +325,29 @@ def test_the_command_writes_a_site(
 ) -> None:
     assert main([str(plain[0]), "--html", str(tmp_path / "out"), "--images", "0"]) == 0
     assert "index.html (1 files" in capsys.readouterr().out
+
+
+def test_marks_divisions_and_statuses_stand_beside_the_numbers(
+    made_up: Any, tmp_path: Path
+) -> None:
+    """What other views of the table say, the page says: a marked value is never in bold."""
+    folders = made_up.make_runs(tmp_path / "runs", ["winner", "other"], 6, side=8, write_sr=False)
+    for number, folder in enumerate(folders):
+        record = read_record(folder / "result.json")
+        record["metrics"]["psnr_rgb"]["value"] = 30.0 - number
+        record["metrics"]["ssim_rgb"]["value"] = 0.9 - number / 10
+        record["metrics_failed"] = {"niqe": "its network broke"}
+        del record["metrics"]["niqe"]
+        if number == 0:
+            record["test_overlap"] = {"images": 3, "known": True}
+            record["budget"] = {"images": 50, "declared": 100}
+        else:
+            record["metrics"]["fid@x"] = dict(record["metrics"]["psnr_rgb"])
+        write_record(folder / "result.json", record)
+    content = site_of(tmp_path / "runs", tmp_path / "out", images=0)
+    assert "<strong>30.00</strong>" not in content
+    assert "<strong>29.00</strong>" in content
+    assert "trained on 3 of the test images" in content
+    assert "50% of its budget" in content
+    assert ">working</span>" in content
+    assert "its network broke" in content

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_bench.leaderboard.columns import Column, columns_of
+from facesr_bench.leaderboard.model import Table
 from facesr_bench.leaderboard.page.runs import Run
+from facesr_bench.leaderboard.run_tables import run_tables
 
 Floats = NDArray[np.float64]
 
@@ -22,15 +24,18 @@ class Board:
     Attributes:
         runs: its rows, oldest first.
         columns: its metrics; a metric measured in two ways is two columns.
+        table: what every view shows of them: a row for each run, a head for each column.
     """
 
     runs: Sequence[Run]
     columns: Sequence[Column]
+    table: Table
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Board":
-        """Columns follow from the records."""
-        return cls(runs, columns_of([run.record for run in runs]))
+        """Columns and table follow from the records."""
+        (table,) = run_tables([(run.folder, run.record) for run in runs])
+        return cls(runs, columns_of([run.record for run in runs]), table)
 
     @property
     def protocol(self) -> Mapping[str, Any]:
@@ -57,11 +62,7 @@ class Board:
 
     def titles(self) -> list[str]:
         """Names of the columns; the settings' hash tells two of one metric apart."""
-        names = [column.key for column in self.columns]
-        return [
-            column.key + (f" ({column.settings[:6]})" if names.count(column.key) > 1 else "")
-            for column in self.columns
-        ]
+        return [head.name for head in self.table.heads]
 
     @cached_property
     def scores(self) -> dict[int, Floats]:

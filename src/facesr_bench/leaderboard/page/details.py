@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from facesr_bench.console import format_count
+from facesr_bench.leaderboard.model import Row
 from facesr_bench.leaderboard.page.html import Content, Html, join, tag
 from facesr_bench.leaderboard.page.rows import marks_of
 from facesr_bench.leaderboard.page.runs import Run
@@ -24,20 +25,21 @@ _TABLED = (
 _FIRST = ("method", "label", "paper", "scale", "origin", "data", "protocol", "n_images", "started")
 
 
-def details(run: Run, number: int) -> Html:
+def details(run: Run, row: Row, number: int) -> Html:
     """One run, folded; its id is what the table links to."""
     record = run.record
     title = tag(
         "summary",
         tag("i", class_=f"swatch c{number % 8}", aria_hidden="true"),
         tag("b", run.name),
-        *(tag("span", mark, class_="mark") for mark in marks_of(record)),
+        *marks_of(row),
         tag("span", f"{record['origin']}, {record['started']}", class_="quiet"),
     )
     return tag(
         "details",
         title,
         *(tag("p", problem, class_="note warn") for problem in run.problems),
+        _judgement(row),
         _facts(record),
         _cost(record["cost"] or {}),
         _weights(record["weights"] or []),
@@ -50,6 +52,17 @@ def details(run: Run, number: int) -> Html:
         id=f"run-{number}",
         class_="run",
     )
+
+
+def _judgement(row: Row) -> Html:
+    """Where the weights come from, how far the method is verified, and every mark with its reason."""
+    told: list[tuple[str, str]] = [("division", str(row.division))]
+    if row.status is not None:
+        told.append(("status", f"{row.status.name}: {row.status.reason}"))
+    if row.superseded:
+        told.append(("superseded", row.superseded))
+    told += [(mark.text, mark.why) for mark in row.marks]
+    return tag("dl", *(tag("div", tag("dt", a), tag("dd", b)) for a, b in told), class_="judged")
 
 
 def _facts(record: Mapping[str, Any]) -> Html:

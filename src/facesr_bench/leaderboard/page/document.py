@@ -117,7 +117,10 @@ def _sections(board: Board) -> list[Html]:
     no_script = tag("noscript", tag("p", "This chart needs JavaScript.", class_="note"))
     inside: dict[str, list[Content]] = {
         "scores": [table(board)],
-        "runs": [details(run, number) for number, run in enumerate(board.runs)],
+        "runs": [
+            details(run, row, number)
+            for number, (run, row) in enumerate(zip(board.runs, board.table.rows, strict=True))
+        ],
     }
     return [
         tag("section", tag("h2", title), *inside.get(anchor, [no_script]), id=anchor)

@@ -7,7 +7,6 @@ from typing import Any
 
 from facesr_bench.leaderboard.page.board import Board
 from facesr_bench.leaderboard.page.pictures import Pictures
-from facesr_bench.leaderboard.page.rows import marks_of
 from facesr_bench.leaderboard.page.subgroups import Breakdown
 
 MOST_VALUES = 1_500_000
@@ -49,7 +48,6 @@ def _method(board: Board, number: int) -> dict[str, Any]:
     cost = run.record["cost"] or {}
     return {
         "name": run.name,
-        "marks": marks_of(run.record),
         "cost": {key: _short(cost.get(key)) for key, _ in COSTS},
         "device": str((run.record.get("device") or {}).get("name") or "unknown device"),
     }

@@ -1,19 +1,19 @@
 """What stands in a row beside its numbers."""
 
-from collections.abc import Mapping
-from typing import Any
+from facesr_bench.leaderboard.model import Row
+from facesr_bench.leaderboard.page.html import Html, tag
 
 
-def marks_of(record: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of a row, in a few words each: a short budget, another scale."""
-    found = []
-    budget = record.get("budget")
-    scale = record.get("scale") or "full"
-    if budget and record["origin"] == "trained here":
-        if scale == "smoke" or budget["images"] * 10 <= budget["declared"]:
-            found.append("smoke budget")
-        elif budget["images"] < budget["declared"]:
-            found.append(f"{budget['images'] / budget['declared']:.0%} of its budget")
-    if scale != "full" and budget:
-        found.append(f"scale={scale}")
-    return found
+def marks_of(row: Row) -> list[Html]:
+    """A label for each thing a reader must know of the row; its reason shows on hovering."""
+    marks = [(mark.text, mark.why) for mark in row.marks]
+    if row.superseded:
+        marks.append(("superseded", row.superseded))
+    return [tag("span", text, class_="mark", title=why) for text, why in marks]
+
+
+def status_text(row: Row) -> Html | None:
+    """How far the method is verified here."""
+    if row.status is None:
+        return None
+    return tag("span", row.status.name, title=row.status.reason)

@@ -91,10 +91,9 @@ def write_site(found: Found, out: Path, images: int = IMAGES) -> Site:
     """
     site = Site(out)
     asides = [home_free(sentence) for sentence in found.unreadable]
-    asides += [
-        home_free(f"{folder} has no result.json (running, stopped or failed).")
-        for folder in found.unfinished
-    ]
+    for run in found.stopped:
+        why = f"failed: {run.error}" if run.error else "running, stopped or killed"
+        asides.append(home_free(f"{run.folder} has no result.json ({why})."))
     groups: dict[str, list[tuple[Path, Record]]] = {}
     for folder, record in found.records:
         groups.setdefault(str(record["protocol"]["hash"]), []).append((folder, record))

@@ -1,13 +1,14 @@
 """The table as HTML: it can be read without scripts; a script only sorts it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from facesr_bench.console import format_count, format_value, is_smoke_test
-from facesr_bench.leaderboard.columns import FEWEST_TO_RANK, Column
+from facesr_bench.console import format_count, format_value
+from facesr_bench.leaderboard.columns import Column
+from facesr_bench.leaderboard.model import Cell
 from facesr_bench.leaderboard.page.board import Board
 from facesr_bench.leaderboard.page.html import Html, join, tag
-from facesr_bench.leaderboard.page.rows import marks_of
+from facesr_bench.leaderboard.page.rows import marks_of, status_text
 
 _WIDTH, _HEIGHT, _PAD = 84, 9, 3  # of the drawing of an interval, in pixels
 _BETTER: Mapping[bool | None, tuple[str, str]] = {
@@ -19,29 +20,28 @@ _BETTER: Mapping[bool | None, tuple[str, str]] = {
 
 def table(board: Board) -> Html:
     """Rows are runs, columns metrics, then cost; HR's own scores stand below."""
-    columns = board.columns
     heads = [_head("method", "", "text")]
-    for column, title in zip(columns, board.titles(), strict=True):
-        arrow, meaning = _BETTER[column.higher_is_better]
-        few = " †" if column.of_too_few else ""
-        heads.append(_head(title, f"{arrow}{few}", "number", meaning))
+    for metric in board.table.heads:
+        arrow, meaning = _BETTER[metric.higher_is_better]
+        few = " †" if metric.of_too_few else ""
+        heads.append(_head(metric.name, f"{arrow}{few}", "number", meaning))
     heads += [
         _head("parameters", "", "number"),
         _head("FLOPs", "", "number"),
         _head("s / image", "", "number"),
         _head("weights", "", "text"),
+        _head("status", "", "text"),
         _head("trained on, images", "", "number"),
     ]
-    best = [column.best() for column in columns]
-    rows = [_row(board, number, best) for number in range(len(board.runs))]
-    floors = [column.floor() for column in columns]
+    rows = [_row(board, number) for number in range(len(board.runs))]
+    floors = [metric.floor for metric in board.table.heads]
     foot = None
     if any(floors):
         cells = [tag("td", floor or "–", class_="number") for floor in floors]
         head = tag("th", "HR (floor)", scope="row")
-        foot = tag("tfoot", tag("tr", head, *cells, *[tag("td")] * 5))
+        foot = tag("tfoot", tag("tr", head, *cells, *[tag("td")] * 6))
     inside = join(tag("thead", tag("tr", *heads)), tag("tbody", *rows), foot)
-    caption = tag("caption", f"{len(rows)} runs, {len(columns)} metrics", class_="hidden")
+    caption = tag("caption", f"{len(rows)} runs, {len(floors)} metrics", class_="hidden")
     grid = tag("table", caption, inside, id="table")
     return join(
         tag("div", grid, class_="scroll", tabindex="0", role="region", aria_label="Table of runs"),
@@ -55,22 +55,23 @@ def _head(title: str, mark: str, kind: str, meaning: str = "") -> Html:
     return tag("th", button, scope="col", class_=kind, data_kind=kind, aria_sort="none")
 
 
-def _row(board: Board, number: int, best: Sequence[Sequence[bool]]) -> Html:
-    run = board.runs[number]
-    notes = [tag("span", mark, class_="mark") for mark in marks_of(run.record)]
+def _row(board: Board, number: int) -> Html:
+    run, row = board.runs[number], board.table.rows[number]
     link = tag("a", run.name, href=f"#run-{number}")
     swatch = tag("i", class_=f"swatch c{number % 8}", aria_hidden="true")
-    cells = [tag("th", swatch, link, *notes, scope="row", data_v=run.name)]
-    for column, bold in zip(board.columns, best, strict=True):
-        cells.append(_cell(column, number, bold[number]))
+    cells = [tag("th", swatch, link, *marks_of(row), scope="row", data_v=run.name)]
+    for column, cell in zip(board.columns, row.cells, strict=True):
+        cells.append(_cell(column, cell))
     cost = run.record["cost"] or {}
     seconds = cost.get("seconds_per_image")
     trained = sum(entry.get("images", 0) for entry in run.record["trained_on"] or [])
+    status = row.status.name if row.status else None
     cells += [
         _number(cost.get("params"), format_count(cost.get("params"))),
         _number(cost.get("flops"), format_count(cost.get("flops"))),
         _number(seconds, "–" if seconds is None else f"{seconds:.3g}"),
-        tag("td", str(run.record["origin"]), data_v=str(run.record["origin"])),
+        tag("td", str(row.division), data_v=str(row.division)),
+        tag("td", status_text(row), data_v=status),
         _number(trained or None, f"{trained:,}" if trained else "–"),
     ]
     return tag("tr", *cells)
@@ -81,22 +82,24 @@ def _number(value: float | None, shown: str) -> Html:
                data_v=value)  # fmt: skip
 
 
-def _cell(column: Column, number: int, bold: bool) -> Html:
-    cell = column.cells[number]
-    if cell is None or cell.get("value") is None:
-        return tag("td", "–", class_="number")
-    value = cell["value"]
+def _cell(column: Column, cell: Cell) -> Html:
+    metric, value = cell.metric, cell.value
+    if metric is None or value is None:
+        word = "failed" if cell.state == "failed" else "–"
+        return tag("td", tag("span", word, title=cell.reason or None), class_="number")
     shown = format_value({"value": value})
-    interval = format_value(cell).removeprefix(shown).strip(" []").replace(", ", " – ")
-    missing = f"{cell['not_scored']} not scored" if cell.get("not_scored") else None
+    interval = format_value(metric).removeprefix(shown).strip(" []").replace(", ", " – ")
+    missing = f"{metric['not_scored']} not scored" if metric.get("not_scored") else None
+    marks = [tag("abbr", mark.text, title=mark.why) for mark in cell.marks]
     return tag(
         "td",
-        tag("strong" if bold else "span", shown),
-        _whisker(column, cell),
+        tag("strong" if cell.best else "span", shown),
+        *marks,
+        _whisker(column, metric),
         tag("small", interval) if interval else None,
         tag("small", missing, class_="warn") if missing else None,
         class_="number",
-        data_v=repr(float(value)),
+        data_v=repr(value),
     )
 
 
@@ -127,7 +130,7 @@ def _whisker(column: Column, cell: Mapping[str, Any]) -> Html | None:
 
 
 def _notes(board: Board) -> list[str]:
-    """Sentences a reader needs beside the table."""
+    """Sentences a reader needs beside the table: what the drawings are, then what every view says."""
     cells = [cell for column in board.columns for cell in column.present]
     kinds = {str(cell["ci_kind"]) for cell in cells if cell.get("ci_kind")}
     notes = []
@@ -136,23 +139,9 @@ def _notes(board: Board) -> list[str]:
             f"Small numbers are 95 % intervals ({' or '.join(sorted(kinds))}); their drawings share "
             "one scale within a column. Bold is the best of a column, not by itself a difference."
         )
-    if any(column.of_too_few for column in board.columns):
-        notes.append(
-            f"†: fewer than {FEWEST_TO_RANK:,} images, too few to rank methods by this distance, so "
-            "nothing is in bold."
-        )
-    if any(cell.get("not_scored") for cell in cells):
-        notes.append(
-            "Not scored: images that are not in the value. Nothing is in bold where the best value is "
-            "over fewer images than another."
-        )
-    if any(column.floor() for column in board.columns):
-        notes.append("HR (floor): what HR itself would score in SR's place.")
-    records = [run.record for run in board.runs]
-    smoke = {key for r in records for key, metric in r["metrics"].items() if is_smoke_test(metric)}
-    if smoke:
-        notes.append(f"Left out, a smoke test and not a result: {', '.join(sorted(smoke))}.")
-    if len({str((r.get("device") or {}).get("name")) for r in records}) > 1:
+    notes += board.table.notes
+    devices = {str((run.record.get("device") or {}).get("name")) for run in board.runs}
+    if len(devices) > 1:
         notes.append(
             "Seconds were measured on different devices and cannot be compared across them."
         )
