@@ -351,3 +351,20 @@ def test_marks_divisions_and_statuses_stand_beside_the_numbers(
     assert "50% of its budget" in content
     assert ">working</span>" in content
     assert "its network broke" in content
+
+
+def test_one_method_far_off_does_not_hide_how_the_others_differ(
+    made_up: Any, tmp_path: Path
+) -> None:
+    folders = made_up.make_runs(tmp_path / "runs", list("abcde"), 4, side=8, write_sr=False)
+    for number, value in enumerate((20.0, 20.2, 20.4, 20.6, 5.0)):
+        record = read_record(folders[number] / "result.json")
+        ends = [value - 0.1, value + 0.1]
+        record["metrics"] = {
+            "psnr_rgb": record["metrics"]["psnr_rgb"] | {"value": value, "ci95": ends}
+        }
+        write_record(folders[number] / "result.json", record)
+    content = site_of(tmp_path / "runs", tmp_path / "out", images=0)
+    drawn = [float(a["cx"] or "nan") for a in Reader(content).of("circle")]
+    assert len(drawn) == 4  # the fifth has its numbers, and no drawing
+    assert max(drawn) - min(drawn) > 50

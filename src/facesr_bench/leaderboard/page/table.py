@@ -1,5 +1,6 @@
 """The table as HTML: it can be read without scripts; a script only sorts it."""
 
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,20 +106,15 @@ def _cell(column: Column, cell: Cell) -> Html:
 
 def _whisker(column: Column, cell: Mapping[str, Any]) -> Html | None:
     """The interval on the scale that all cells of the column share."""
-    ends = [
-        end
-        for other in column.present
-        if other.get("value") is not None
-        for end in (other["value"], *(other.get("ci95") or ()))
-    ]
-    low, high = min(ends), max(ends)
-    if not cell.get("ci95") or high <= low:
+    scale = _scale(column)
+    if not cell.get("ci95") or scale is None or not scale[0] <= cell["value"] <= scale[1]:
         return None
+    low, high = scale
 
     def x(value: float) -> str:
         return f"{_PAD + (value - low) / (high - low) * (_WIDTH - 2 * _PAD):.1f}"
 
-    first, last = cell["ci95"]
+    first, last = (min(max(end, low), high) for end in cell["ci95"])
     middle = f"{_HEIGHT / 2:g}"
     return tag(
         "svg",
@@ -129,6 +125,20 @@ def _whisker(column: Column, cell: Mapping[str, Any]) -> Html | None:
     )  # fmt: skip
 
 
+def _scale(column: Column) -> tuple[float, float] | None:
+    """What the drawings of a column span; a value far from all others would hide their differences."""
+    cells = [cell for cell in column.present if cell.get("value") is not None]
+    values = [float(cell["value"]) for cell in cells]
+    if len(values) > 3:
+        first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+        room = 6 * (third - first)
+        near = [c for c in cells if first - room <= float(c["value"]) <= third + room]
+        cells = near if len(near) > 1 else cells
+    ends = [end for cell in cells for end in (cell["value"], *(cell.get("ci95") or ()))]
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
+    return (low, high) if high > low else None
+
+
 def _notes(board: Board) -> list[str]:
     """Sentences a reader needs beside the table: what the drawings are, then what every view says."""
     cells = [cell for column in board.columns for cell in column.present]
@@ -137,7 +147,8 @@ def _notes(board: Board) -> list[str]:
     if kinds:
         notes.append(
             f"Small numbers are 95 % intervals ({' or '.join(sorted(kinds))}); their drawings share "
-            "one scale within a column. Bold is the best of a column, not by itself a difference."
+            "one scale within a column, which leaves out values far from all others. Bold is the "
+            "best of a column, not by itself a difference."
         )
     notes += board.table.notes
     devices = {str((run.record.get("device") or {}).get("name")) for run in board.runs}
