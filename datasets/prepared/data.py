@@ -116,7 +116,8 @@ class Prepared(FaceData):
     def origin(self, role: Role) -> str:
         """The recipe: whatever protocol reads an owner's images, their keys are the owner's."""
         selection = self._selections.get(role)
-        return type(self).__name__ if selection is None else selection.wanted.recipe
+        recipe = None if selection is None else selection.wanted.recipe
+        return recipe or type(self).__name__
 
     def provenance(self) -> list[dict[str, Any]]:
         """Each folder opened so far: how it was prepared, and how many images of it a split has."""
