@@ -102,7 +102,7 @@ class Method(pl.LightningModule, ABC):
     """Images of the global batch trained on so far; kept by the harness, saved in checkpoints."""
     trained_on: list[dict[str, Any]]
     """Data and images behind the weights, oldest first; kept by the harness, saved in checkpoints."""
-    seen: Tensor | None
+    image_digests: Tensor | None
     """Digests of the images behind the weights (:mod:`facesr_bench.seen_images`), kept by the harness
     and saved in checkpoints; None where nobody kept them."""
     weight_files: list[dict[str, str]]
@@ -114,7 +114,7 @@ class Method(pl.LightningModule, ABC):
         super().__init__()
         self.images_seen = 0
         self.trained_on: list[dict[str, Any]] = []
-        self.seen: Tensor | None = torch.empty(0, dtype=torch.int64)
+        self.image_digests: Tensor | None = torch.empty(0, dtype=torch.int64)
         self.weight_files: list[dict[str, str]] = []
         self.losses: dict[str, Tensor] = {}
         self.findings: Mapping[str, Tensor] = {}
@@ -283,15 +283,17 @@ class Method(pl.LightningModule, ABC):
         """Add the counter everything else follows from, and the provenance of the weights."""
         checkpoint["images_seen"] = self.images_seen
         checkpoint["trained_on"] = self.provenance()
-        checkpoint["seen"] = self.seen
+        checkpoint["image_digests"] = self.image_digests
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take both back; what a resumed run adds is counted on top."""
         self.images_seen = int(checkpoint["images_seen"])
         # The last entry is the run being resumed; it is written anew with the growing count.
         self.trained_on = list(checkpoint["trained_on"])[:-1]
-        if checkpoint.get("seen") is not None and self.seen is not None:
-            self.seen = torch.cat([checkpoint["seen"], self.seen]).unique()
+        if checkpoint.get("image_digests") is not None and self.image_digests is not None:
+            self.image_digests = torch.cat(
+                [checkpoint["image_digests"], self.image_digests]
+            ).unique()
 
     def provenance(self) -> list[dict[str, Any]]:
         """``trained_on`` with this run's own training added, as plain values."""

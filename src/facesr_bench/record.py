@@ -63,7 +63,7 @@ def make_record(
         "weights": [*outcome.weights.files, *method.weight_files],
         "weights_hash": hash_of_weights(method),
         "trained_on": method.provenance(),
-        "test_overlap": overlap(method.seen, outcome.data.source, test_set.keys),
+        "test_overlap": overlap(method.image_digests, outcome.data.source, test_set.keys),
         "prior": _prior(method),
         "budget": _budget(settings, outcome),
         "origin": outcome.weights.origin,

@@ -60,7 +60,7 @@ def load_starting_weights(method: Method, config: Mapping[str, Any]) -> Starting
 
 def _take(method: Method, content: Mapping[str, Any], path: Path) -> str:
     load_weights(method, content, str(path))
-    method.seen = content.get("seen")
+    method.image_digests = content.get("image_digests")
     if "images_seen" in content:
         method.images_seen = int(content["images_seen"])
         method.trained_on = list(content.get("trained_on", []))
@@ -88,7 +88,7 @@ def _shipped(method: Method, config: Mapping[str, Any]) -> StartingWeights:
         raise WeightsError(f"The shipped weights {path} are missing; install the package again.")
     load_weights(method, read_checkpoint(path, shipped["sha256"]), str(path))
     method.trained_on = [dict(entry) for entry in shipped["trained_on"]]
-    method.seen = None
+    method.image_digests = None
     method.images_seen = int(method.trained_on[-1]["images"])
     log.info("Weights: %s, shipped with the package.", shipped["file"])
     return StartingWeights("shipped weights", [_file_entry(path, "shipped")], None)

@@ -206,7 +206,7 @@ def fit(
         log.warning(said)
     roles: list[Role] = ["train", "train_lr"] if method.pairing == "unpaired" else ["train"]
     splits = [(role, split.keys) for role in roles if (split := data.split(role)) is not None]
-    method.seen = together(method.seen, of_roles(data.source, splits))
+    method.image_digests = together(method.image_digests, of_roles(data.source, splits))
     method.train()
     started = time.perf_counter()
     if resume_from is not None and _take_if_finished(method, budget, resume_from):

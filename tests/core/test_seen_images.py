@@ -54,20 +54,20 @@ def test_what_nobody_kept_stays_unknown() -> None:
 
 
 def test_untrained_weights_have_seen_nothing() -> None:
-    assert overlap(Still().seen, Faces("ffhq"), KEYS) == {"known": True, "images": 0}
+    assert overlap(Still().image_digests, Faces("ffhq"), KEYS) == {"known": True, "images": 0}
     assert nothing().dtype == torch.int64
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_resumed_run_has_seen_what_its_checkpoint_saw(kept: bool) -> None:
     before, after = Still(), Still()
-    before.seen = digests("ffhq", KEYS[:4])
+    before.image_digests = digests("ffhq", KEYS[:4])
     checkpoint: dict[str, Any] = {}
     before.on_save_checkpoint(checkpoint)
     checkpoint["trained_on"] = [{"data": "x"}]
     if not kept:  # written by an older version
-        del checkpoint["seen"]
-    after.seen = digests("ffhq", KEYS[2:6])
+        del checkpoint["image_digests"]
+    after.image_digests = digests("ffhq", KEYS[2:6])
     after.on_load_checkpoint(checkpoint)
-    assert after.seen is not None
-    assert len(after.seen) == (6 if kept else 4)
+    assert after.image_digests is not None
+    assert len(after.image_digests) == (6 if kept else 4)

@@ -109,7 +109,7 @@ def test_whoever_tests_on_images_it_trained_on_is_told(tmp_path: Path) -> None:
     run(toy(), tmp_path, {"images": 4, "batch_size": 4})
     content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     tested = ["3.png", "9.png", "10.png"]
-    assert overlap(content["seen"], SquareFaces(), tested) == {"known": True, "images": 2}
+    assert overlap(content["image_digests"], SquareFaces(), tested) == {"known": True, "images": 2}
 
 
 def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -> None:
