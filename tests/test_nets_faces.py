@@ -90,7 +90,8 @@ def test_the_official_implementations_say_the_same(
     with torch.no_grad():
         embedding = network(formula_image(side))
     assert embedding.shape == (1, 512)
-    assert embedding[0, :6].tolist() == pytest.approx(expected, abs=1e-4)
+    # float32 through fifty layers: kinds of processors differ by 1.2e-4 in IR-SE50
+    assert embedding[0, :6].tolist() == pytest.approx(expected, abs=3e-4)
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet", "mobilefacenet_y1"])

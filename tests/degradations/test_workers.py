@@ -46,7 +46,8 @@ def train_lr(name, workers, ranks=1):
         sampler = StreamSampler(budget, 0, rank, ranks)
         loader = DataLoader(stream, batch_sampler=sampler, num_workers=workers)
         shares.append([batch["lr"] for batch in loader])
-    return torch.cat([torch.cat(parts) for parts in zip(*shares, strict=True)])
+    # ranks take every ranks-th image of a batch (TrainingContext.share)
+    return torch.cat([torch.stack(parts, 1).flatten(0, 1) for parts in zip(*shares, strict=True)])
 
 
 NAMES = ["pan_online", "scgan_complex", "dap_unaligned"]

@@ -8,7 +8,7 @@ from command_line import SMALL, Cli, record_of
 def test_a_run_from_phases_to_record(cli: Cli, tmp_path: Path) -> None:
     done = cli("+method=pan", *SMALL, "output_dir=out", "metrics=core")
     record = record_of(tmp_path / "out")
-    assert "64px: 100%" in done.stderr
+    assert "7 64px." in done.stderr and "Trained on 56 images" in done.stderr
     assert record["budget"]["images"] == record["budget"]["declared"] == 56
     assert record["cost"]["params"] == 8_200  # the averaged generator's
     assert record["config"]["method"]["noise_seed"] == 0
