@@ -1,8 +1,11 @@
 """The real command line on the smallest data, for tests."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +24,15 @@ def record_of(folder: Path) -> dict[str, Any]:
     """The run record of a finished run."""
     record: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return record
+
+
+@contextmanager
+def restored_surroundings() -> Iterator[None]:
+    """A command in this process, outside of a test's own monkeypatch, leaves nothing behind."""
+    argv, environment = list(sys.argv), dict(os.environ)
+    try:
+        yield
+    finally:
+        sys.argv[:] = argv
+        os.environ.clear()
+        os.environ.update(environment)

@@ -16,6 +16,7 @@ from facesr_bench.headers import Header, read_headers
 from facesr_bench.images import Size, UInt8Image, read_rgb
 from facesr_bench.resize import Kernel
 
+from .landmark_range import warn_of_other_pixels
 from .pairing import Item
 from .sizes import misfit, most_common, show
 
@@ -137,11 +138,18 @@ class FolderSplit(FaceDataset):
             return
         found = [self._facts.get(key) for key in self.keys]
         people = sum(facts.identity is not None for facts in found)
-        points = sum(facts.landmarks is not None for facts in found)
+        landmarks = {
+            item.key: facts.landmarks
+            for item, facts in zip(self._items, found, strict=True)
+            if facts.landmarks is not None
+        }
         log.info(
             "Of %d images in %s, %d have a name and %d landmarks.",
-            len(self.keys), name, people, points,
+            len(self.keys), name, people, len(landmarks),
         )  # fmt: skip
+        stored = {item.key: self._sizes[item.hr] for item in self._items if item.hr is not None}
+        of_hr = {key: points for key, points in landmarks.items() if key in stored}
+        warn_of_other_pixels(name, of_hr, stored, self._facts.source)
 
     def _say_alpha(self, name: str, headers: dict[Path, Header]) -> None:
         paths = [path for item in self._items for path in item.paths if headers[path].alpha]

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import pairwise
 
@@ -119,15 +119,20 @@ def report(error: BaseException) -> int:
     return 1
 
 
+def exit_code_of(command: Callable[[], int | None]) -> int:
+    """Run a command for the shell: an error of ours becomes a sentence and its exit code."""
+    try:
+        return command() or 0
+    except FaceSRError as error:
+        return report(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``facesr-bench`` and ``python -m facesr_bench``."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
         module = import_module(COMMANDS[words[0]][0])
-        try:
-            return int(module.main(words[1:]) or 0)
-        except FaceSRError as error:
-            return report(error)
+        return exit_code_of(lambda: module.main(words[1:]))
     if words and not words[0].startswith("-") and "=" not in words[0]:
         print(
             f"facesr-bench: there is no command {words[0]!r}. Commands: {', '.join(COMMANDS)}; a run "

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from facesr_bench.cli import report
-from facesr_bench.errors import DataError, FaceSRError
+from facesr_bench.cli import exit_code_of
+from facesr_bench.errors import DataError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +70,4 @@ def export(run: Path, out: Path) -> tuple[str, list[dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -47,10 +47,11 @@ class FactsTable:
 
     Args:
         rows: key as written to its facts.
+        source: the file they were read from, for messages.
     """
 
-    def __init__(self, rows: dict[str, Facts]) -> None:
-        self.rows = rows
+    def __init__(self, rows: dict[str, Facts], source: Path | None = None) -> None:
+        self.rows, self.source = rows, source
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -104,7 +105,7 @@ def read_facts(path: Path, option: str) -> FactsTable:
         rows[key] = Facts(identity, _landmarks(row, where) if points else None, domain, attributes)
     if not rows:
         raise DataError(f"{option}={path} names no images.")
-    return FactsTable(rows)
+    return FactsTable(rows, path)
 
 
 def _number_columns(names: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> list[str]:

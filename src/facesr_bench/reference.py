@@ -176,9 +176,6 @@ def _list() -> int:
 
 
 if __name__ == "__main__":
-    from facesr_bench.cli import report
+    from facesr_bench.cli import exit_code_of
 
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -118,7 +118,16 @@ class WandbLogger(Logger):
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
 
         def summarise(run: Any) -> None:
-            run.summary.update({**values, RECORD: text, "origin": record["origin"]})
+            from facesr_bench.leaderboard.run_tables import run_tables
+
+            row = run_tables([(output_dir, record)])[0].rows[0]
+            judged = {
+                "origin": record["origin"],
+                "division": row.division,
+                "status": row.status.name if row.status else None,
+                "marks": "; ".join(mark.text for mark in row.marks),
+            }
+            run.summary.update({**values, RECORD: text, **judged})
 
         self._guarded("the record", summarise)
         self._guarded("the table of images", lambda run: _log_table(run, prefix, output_dir))

@@ -1,14 +1,12 @@
 """Shared by tests that call commands in this process."""
 
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from command_line import SMALL
+from command_line import SMALL, restored_surroundings
 from facesr_bench.cli import main as front_door
 from facesr_bench.weights.registry import CONF_VARIABLE
 
@@ -29,12 +27,7 @@ def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SCGAN, trained for two steps, on twelve faces in batches of three."""
     out = tmp_path_factory.mktemp("run") / "out"
-    before = list(sys.argv), dict(os.environ)
     words = ["+method=scgan", *SMALL, "images=16", "data.test_batch_size=3", f"output_dir={out}"]
-    try:
+    with restored_surroundings():
         assert front_door(words) == 0
-    finally:
-        sys.argv[:] = before[0]
-        os.environ.clear()
-        os.environ.update(before[1])
     return out

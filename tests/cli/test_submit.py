@@ -14,6 +14,7 @@ from PIL import Image
 
 from command_line import record_of
 from facesr_bench.errors import DataError
+from facesr_bench.leaderboard.run_tables import run_tables
 from facesr_bench.submit.__main__ import main
 
 pytestmark = pytest.mark.xdist_group("verify")
@@ -124,11 +125,38 @@ def test_each_fault_is_named_and_nothing_written(fault: str, run: Path) -> None:
 def test_a_smoke_budget_goes_in_marked_only(run: Path) -> None:
     change(run, scale="smoke")
     folder = packed(run, "--smoke")
-    marks = json.loads((folder / "manifest.json").read_text())["marks"]
-    assert marks[0].startswith("smoke budget")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["marks"]["smoke budget"] == "scale=smoke: it shows that the code runs"
     assert (
-        "**smoke budget: it shows that the code runs, no more**" in (folder / "card.md").read_text()
+        "**smoke budget**: scale=smoke: it shows that the code runs"
+        in (folder / "card.md").read_text()
     )
+
+
+def test_a_submission_bears_what_its_row_bears(run: Path) -> None:
+    change(
+        run,
+        test_overlap={"known": True, "images": 3},
+        loss_networks=["lpips_alex"],
+        metrics={**record_of(run)["metrics"], "lpips_alex": {
+            "value": 0.2, "n": 12, "higher_is_better": False, "settings": {}}},
+        git={"commit": "0" * 40, "dirty": True},
+    )  # fmt: skip
+    folder = packed(run)
+    (table,) = run_tables([(run, record_of(run))])
+    (row,) = table.rows
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["division"] == row.division == "protocol data"
+    assert row.status is not None
+    assert manifest["status"] == [row.status.name, row.status.reason]
+    assert [mark.text for mark in row.marks] == ["scale=slim", "trained on 3 of the test images"]
+    assert list(manifest["marks"]) == sorted([*(m.text for m in row.marks), "changed checkout"])
+    card = (folder / "card.md").read_text()
+    for mark in row.marks:
+        assert f"**{mark.text}**: {mark.why}" in card
+    assert f"- status: {row.status.name}: " in card
+    assert "| 0.2000 ‡ | 12 |" in card
+    assert "‡: `lpips_alex`: lpips\\_alex is in its training loss" in card
 
 
 def test_words_of_others_format_nothing(run: Path) -> None:

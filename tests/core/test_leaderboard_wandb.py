@@ -2,16 +2,22 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+os.environ["WANDB_ERROR_REPORTING"] = "false"  # read when wandb is imported
 
 import pytest
 import wandb
 
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.leaderboard import __main__ as leaderboard
-from facesr_bench.leaderboard.wandb_source import RECORD, protocol_rows, publish, wandb_records
+from facesr_bench.leaderboard.run_tables import run_tables
+from facesr_bench.leaderboard.wandb_source import RECORD, wandb_records
+from facesr_bench.leaderboard.wandb_tables import key_of, publish, table_rows
+from wandb_files import items, offline_file, records_of
 
 METRIC = {
     "value": 20.0, "ci95": [19.0, 21.0], "ci_kind": "bootstrap", "higher_is_better": True, "n": 12,
@@ -36,7 +42,8 @@ class Api:
     def __init__(self, *texts: str | None) -> None:
         self.texts = texts
 
-    def runs(self, path: str) -> Any:
+    def runs(self, path: str, lazy: bool = True) -> Any:
+        assert not lazy, "each summary would be a request of its own"
         if path != "me/faces":
             raise ValueError(f"Could not find project {path}")
         for number, text in enumerate(self.texts):
@@ -76,36 +83,54 @@ def test_the_command_prints_the_table_of_the_files(
     assert "20.00" in of_files
 
 
-def test_published_tables_keep_protocols_and_settings_apart(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    other = record(label="other", metrics={"psnr_rgb": METRIC | {"settings_hash": "b" * 64}})
+def test_published_tables_keep_protocols_and_settings_apart() -> None:
+    other = record(label="other", metrics={"psnr_rgb": METRIC | {"settings": {"peak": 1}}})
     elsewhere = record(protocol={"name": "tiny", "version": 2, "hash": "e" * 64})
-    tables = protocol_rows([record(), other, elsewhere])
-    columns, rows = tables[f"tiny@1 {'f' * 12}"]
-    assert columns == [
-        "method",
-        "origin",
-        "scale",
-        "images",
-        "psnr_rgb (aaaaaa)",
-        "psnr_rgb (bbbbbb)",
-    ]
-    assert [row[4:] for row in rows] == [[20.0, None], [None, 20.0]]
-    assert len(tables) == 2
+    first, second = run_tables([(Path(), r) for r in (record(), other, elsewhere)])
+    assert (key_of(first), key_of(second)) == (
+        f"leaderboard/tiny@1 {'f' * 12}",
+        f"leaderboard/tiny@2 {'e' * 12}",
+    )
+    columns, rows = table_rows(first)
+    one, two = (head.name for head in first.heads)
+    assert one.startswith("psnr_rgb (")
+    values = [[row[columns.index(name)] for name in (one, f"{one} low", two)] for row in rows]
+    assert values == [[20.0, 19.0, None], [None, None, 20.0]]
+    reason = rows[1][columns.index("not there because")]
+    assert (
+        reason == f"{one}: missing, psnr_rgb was measured with other settings, see its other column"
+    )
 
-    logged: dict[str, Any] = {}
-    run = SimpleNamespace(url="https://w/b", dir="d", log=logged.update, finish=lambda: None)
-    monkeypatch.setattr(wandb, "init", lambda **given: logged.update(given=given) or run)
-    assert publish([record(), elsewhere], "me/faces") == "https://w/b"
-    assert (logged["given"]["entity"], logged["given"]["project"]) == ("me", "faces")
-    assert logged[f"leaderboard/tiny@1 {'f' * 12}"].data == [
-        ["bicubic", "no training needed", "full", 12, 20.0]
-    ]
 
+def test_what_is_published_can_be_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real run of W&B's client, offline: the table, and the sentences below it."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    seen = record(origin="trained here", test_overlap={"known": True, "images": 3})
+    (tmp_path / "run" / "result.json").write_text(json.dumps(seen))
+    assert leaderboard.main([str(tmp_path / "run"), "--publish", "me/faces"]) == 0
+    assert "published: " in capsys.readouterr().err
+    file = offline_file(tmp_path)
+    entries = list(records_of(file))
+    (run,) = (entry.run for entry in entries if entry.HasField("run"))
+    assert (run.entity, run.project, run.display_name) == ("me", "faces", "leaderboard")
+    assert "trained on 3 of the test images (bicubic): 3 of the 12 test keys" in run.notes
+    logged = [items(e.history.item) for e in entries if e.history.item]
+    (shown,) = [row for row in logged if any(key.endswith("/nrows") for key in row)]
+    path = next(value for key, value in shown.items() if key.endswith("/path"))
+    written = json.loads((file.parent / "files" / path).read_text())
+    row = dict(zip(written["columns"], written["data"][0], strict=True))
+    assert row["marks"] == "trained on 3 of the test images"
+    assert (row["division"], row["psnr_rgb"], row["psnr_rgb high"]) == ("open", 20.0, 21.0)
+
+
+def test_a_refusal_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: Any) -> Any:
         raise wandb.errors.CommError("no route")
 
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.raises(ConfigError, match="no route"):
-        publish([record()], "me/faces")
+        publish(run_tables([(Path(), record())]), "me/faces")

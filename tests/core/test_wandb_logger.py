@@ -3,11 +3,8 @@
 import json
 import logging
 import os
-import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +13,6 @@ os.environ["WANDB_ERROR_REPORTING"] = "false"  # read when wandb is imported
 
 import pytest
 import wandb
-from google.protobuf.message import DecodeError
-from wandb.proto.wandb_internal_pb2 import Record
 
 from command_line import SMALL, record_of
 from facesr_bench import wandb_logger
@@ -25,34 +20,8 @@ from facesr_bench.cli import main
 from facesr_bench.leaderboard.wandb_source import RECORD
 from facesr_bench.results import check_record
 from facesr_bench.wandb_logger import STEP, WandbLogger
-
-
-def records_of(path: Path) -> Iterator[Record]:
-    """The records of a ``.wandb`` file: LevelDB's log format; W&B's package has no reader any more."""
-    data, block = path.read_bytes(), 32768
-    assert data[:4] == b":W&B"
-    at, parts = 7, b""
-    while at + 7 <= len(data):
-        left = block - at % block
-        if left < 7:
-            at += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, at)
-        chunk = data[at + 7 : at + 7 + length]
-        at += 7 + length
-        parts = chunk if kind in (1, 2) else parts + chunk  # full, first | middle, last
-        if kind in (1, 4):
-            record = Record()
-            record.ParseFromString(parts)
-            yield record
-
-
-def items(found: Any) -> dict[str, Any]:
-    return {
-        item.key or "/".join(item.nested_key): json.loads(item.value_json)
-        for item in found
-        if item.value_json
-    }
+from sample_record import record
+from wandb_files import items, offline_file, records_of
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +31,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["+method=scgan", *SMALL, "images=16", "log_every=8", "metrics.only=[psnr_rgb]"]
     wandb_words = ["logger=wandb", "logger.mode=offline", "logger.log_model=true"]
     assert main([*words, *wandb_words, f"output_dir={out}"]) == 0
-    (file,) = (out / "wandb").glob("offline-run-*/*.wandb")
-    for _ in range(240):  # W&B's service writes on after the run has ended
-        with suppress(DecodeError):
-            if any(entry.HasField("exit") for entry in records_of(file)):
-                break
-        time.sleep(0.25)
+    offline_file(out)
     return out
 
 
 def test_an_offline_run_holds_curves_config_pictures_and_the_record(finished: Path) -> None:
-    (file,) = (finished / "wandb").glob("offline-run-*/*.wandb")
-    record = record_of(finished)
+    file = offline_file(finished)
+    left = record_of(finished)
     history: list[dict[str, Any]] = []
     summary: dict[str, Any] = {}
     config: dict[str, Any] = {}
@@ -87,10 +51,12 @@ def test_an_offline_run_holds_curves_config_pictures_and_the_record(finished: Pa
         artifacts += [entry.artifact.type] if entry.HasField("artifact") else []
     losses = [row for row in history if "pix" in "".join(row) and STEP in row]
     assert [row[STEP] for row in losses] == sorted(row[STEP] for row in losses)
-    assert losses[-1][STEP] == record["budget"]["images"] == 16
+    assert losses[-1][STEP] == left["budget"]["images"] == 16
     key = "test/tiny/psnr_rgb"
-    assert summary[key] == record["metrics"]["psnr_rgb"]["value"]
-    assert check_record(json.loads(summary[RECORD]), "W&B") == record
+    assert summary[key] == left["metrics"]["psnr_rgb"]["value"]
+    assert check_record(json.loads(summary[RECORD]), "W&B") == left
+    assert (summary["division"], summary["marks"]) == ("protocol data", "smoke budget")
+    assert summary["status"] == "golden-equal"
     assert config["method"]["hr_size"] == 64
     table = "test/tiny/per_image"
     (row,) = [row for row in history if f"{table}/nrows" in row]
@@ -139,15 +105,11 @@ def told() -> Iterator[Callable[[], list[str]]]:
 
 
 def use(logger: WandbLogger, out: Path) -> None:
-    record = {
-        "data": "d", "metrics": {"m": {"value": 1.0}}, "origin": "o", "method": "m", "scale": "full",
-        "trained_on": [], "protocol": {},
-    }  # fmt: skip
     logger.log_hyperparams({"a": 1})
     for step in (1, 2, 3):
         logger.log_metrics({"loss": 1.0}, step)
     logger.log_image("preview", [], 3)
-    logger.log_record(record, out)
+    logger.log_record(record() | {"scale": "full"}, out)
     logger.close()
 
 

@@ -272,6 +272,28 @@ def test_columns_of_numbers_are_attributes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (1, None),
+        (2, "a.png, of 16x16 pixels"),  # made for images of twice the size
+        (0.5, "as if they were in pixels of a smaller one"),
+        (1.08, None),  # a mouth corner just outside of a tight crop
+    ],
+)
+def test_landmarks_in_pixels_of_another_size_are_pointed_out(tmp_path, caplog, factor, said):
+    points = (np.array([4, 6, 11, 6, 8, 9, 5, 12, 15, 14]) + 0.5) * factor - 0.5
+    path = tmp_path / "facts.csv"
+    path.write_text(f"{FACTS}a,,{','.join(map(str, points))},\nb,,,,,,,,,,,,\n")
+    Folder(root=fill(tmp_path / "hr", "a.png", "b.png"), facts_file=path).split("test")
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert bool(warned) == (said is not None)
+    if said is not None:
+        assert said in warned[0]
+        assert str(path) in warned[0]
+        assert "Landmarks are in pixels of the image as it is stored" in warned[0]
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (FACTS, "names no images"),

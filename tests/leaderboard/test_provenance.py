@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from command_line import ROOT
 from facesr_bench.leaderboard.columns import columns_of
 from facesr_bench.leaderboard.formats.markdown import markdown
 from facesr_bench.leaderboard.model import Row
 from facesr_bench.leaderboard.provenance import cell_marks, division, is_smoke, row_marks
 from facesr_bench.leaderboard.run_tables import run_tables
+from facesr_bench.leaderboard.scales import scale_matters
 from leaderboard.made_records import bicubic, metric, save, wider
 
 _FFHQ = {"recipe": "ffhq", "images": {"train": 70_000}}
@@ -145,8 +147,50 @@ def test_smoke_budgets_are_told_from_short_ones() -> None:
     assert is_smoke(wider(scale="smoke"))
     assert is_smoke(wider(budget={"images": 400_000, "declared": 4_000_000}))
     assert not is_smoke(wider(budget={"images": 2_000_000, "declared": 4_000_000}))
-    assert is_smoke(bicubic(scale="smoke"))
-    assert not is_smoke(bicubic(scale="slim"))
+    assert not is_smoke(bicubic(scale="smoke"))
+    assert is_smoke(bicubic(scale="smoke", method="pulse"))
+
+
+_SHORT = {"images": 4, "declared": 4_000_000}
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (wider(scale="smoke", budget=_SHORT), ["smoke budget"]),
+        (wider(scale="smoke"), ["smoke budget"]),
+        (wider(), []),
+        (wider(scale="slim"), ["scale=slim"]),
+        (wider(scale="slim", budget=_SHORT), ["smoke budget", "scale=slim"]),
+        (wider(scale="slim", origin="weights from a file", budget=None), ["scale=slim"]),
+        # The same at every scale: Pillow's kernel, and images that somebody else has made.
+        (bicubic(scale="smoke"), []),
+        (bicubic(scale="slim"), []),
+        (bicubic(scale="smoke", origin="images from elsewhere"), []),
+        (wider(scale="smoke", origin="images from elsewhere", trained_on=[]), []),
+        # A search has no budget, but fewer steps at scale=smoke, and as many as ever at slim.
+        (bicubic(scale="smoke", method="pulse"), ["scale=smoke"]),
+        (bicubic(scale="slim", method="pulse"), []),
+        # Of a method that is not in this package nobody knows.
+        (bicubic(scale="smoke", method="theirs"), ["scale=smoke"]),
+        (bicubic(scale="full", method="theirs"), []),
+    ],
+)  # fmt: skip
+def test_what_is_smaller_than_the_paper_is_said_once(
+    record: dict[str, Any], said: list[str]
+) -> None:
+    assert texts(record) == said
+
+
+def test_every_method_of_the_package_is_known_by_what_a_scale_changes() -> None:
+    matters = {
+        path.stem: [s for s in ("slim", "smoke") if scale_matters(path.stem, s)]
+        for path in (ROOT / "conf" / "method").glob("*.yaml")
+    }
+    fixed = {name for name, scales in matters.items() if not scales}
+    assert fixed == {"bicubic", "nearest", "lanczos", "images", "spandrel"}
+    assert matters["pulse"] == ["smoke"]
+    assert matters["scgan"] == ["slim", "smoke"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesr_bench.cli import report
-from facesr_bench.errors import FaceSRError
+from facesr_bench.cli import exit_code_of
 
 _DESCRIPTION = """\
 Try a method at smoke scale on a few drawn faces: sizes, range, batch independence, training, resume,
@@ -61,7 +60,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from facesr_bench.cli import report
-from facesr_bench.errors import FaceSRError, NotComputed, UsageError
+from facesr_bench.cli import exit_code_of
+from facesr_bench.errors import NotComputed, UsageError
 from facesr_bench.evaluate.request import read_request
 
 
@@ -39,7 +39,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

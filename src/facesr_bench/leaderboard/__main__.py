@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesr_bench.cli import report
-from facesr_bench.errors import FaceSRError
+from facesr_bench.cli import exit_code_of
 from facesr_bench.papers import paper_names
 
 if TYPE_CHECKING:
@@ -48,12 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT",
                         help="take the runs shown there (logger=wandb) instead of folders")  # fmt: skip
     parser.add_argument("--publish", metavar="ENTITY/PROJECT",
-                        help="show the table there too, as W&B tables")  # fmt: skip
+                        help="show the tables there too, as W&B tables")  # fmt: skip
     arguments = parser.parse_args(words)
     if arguments.table and not arguments.paper:
         parser.error("--table needs --paper")
     if arguments.html and arguments.paper:
         parser.error("--html shows all runs; a paper's table has --format html")
+    if arguments.html and arguments.publish:
+        parser.error("--html writes a site, --publish shows tables; give one of them")
     return _print(arguments)
 
 
@@ -62,7 +63,8 @@ def _print(arguments: argparse.Namespace) -> int:
     from facesr_bench.leaderboard.paper_tables import paper_tables
     from facesr_bench.leaderboard.records import find_records
     from facesr_bench.leaderboard.run_tables import run_tables
-    from facesr_bench.leaderboard.wandb_source import publish, wandb_records
+    from facesr_bench.leaderboard.wandb_source import wandb_records
+    from facesr_bench.leaderboard.wandb_tables import publish
     from facesr_bench.papers import find_table, read_paper
 
     found = wandb_records(arguments.wandb) if arguments.wandb else find_records(arguments.roots)
@@ -85,7 +87,7 @@ def _print(arguments: argparse.Namespace) -> int:
     default = "terminal" if sys.stdout.isatty() else "markdown"
     print(FORMATS[arguments.format or default](tables), end="")
     if arguments.publish:
-        address = publish([record for _, record in found.records], arguments.publish)
+        address = publish(tables, arguments.publish)
         print(f"published: {address}", file=sys.stderr)
     return 1 if found.unreadable else 0
 
@@ -100,7 +102,4 @@ def _write_site(found: "Found", folder: Path, images: int) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

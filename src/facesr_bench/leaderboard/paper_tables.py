@@ -43,7 +43,8 @@ def _is_smoke_run_of(paper: Paper, table: PaperTable, record: Record) -> bool:
     """Whether a run of the table's experiment at scale=smoke, which is on other data, left this."""
     asked = (record.get("config") or {}).get("table") or {}
     same = (asked.get("paper"), asked.get("number")) == (paper.name, table.number)
-    return same and is_smoke(record) and not any(on_benchmark(record, b) for b in table.blocks)
+    small = record.get("scale") == "smoke"
+    return same and small and not any(on_benchmark(record, block) for block in table.blocks)
 
 
 def _block(paper: Paper, table: PaperTable, block: Block, found: Found) -> list[Table]:

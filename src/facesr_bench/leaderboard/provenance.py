@@ -6,12 +6,15 @@ from typing import Any
 
 from facesr_bench.leaderboard.model import Division, Mark
 from facesr_bench.leaderboard.protocols import training_of
+from facesr_bench.leaderboard.scales import scale_matters
 from facesr_bench.weights.registry import Entry, KnownFile, registry
 
 Record = Mapping[str, Any]
 
 ORIGIN_ELSEWHERE = "images from elsewhere"
 SMOKE = "smoke budget"
+SMOKE_SCALE = "scale=smoke"
+_SMOKE_SHARE = 0.1  # of the declared budget: at most this is a smoke budget whatever the scale
 
 _FAMILIES = {
     ("celeba", "celebahq"),
@@ -103,23 +106,24 @@ def _verified(record: Record) -> list[Mark]:
 
 def is_smoke(record: Record) -> bool:
     """Whether a row shows that code runs and no more: views of papers hide it."""
-    return any(mark.text == SMOKE for mark in _budget(record))
+    return any(mark.text in (SMOKE, SMOKE_SCALE) for mark in _budget(record))
 
 
 def _budget(record: Record) -> list[Mark]:
+    """How much smaller than the paper's it is, each fact once."""
+    budget, scale = record.get("budget"), record.get("scale") or "full"
     found = []
-    budget = record.get("budget")
-    scale = record.get("scale") or "full"
     if budget and record["origin"] == "trained here":
         share = budget["images"] / budget["declared"] if budget["declared"] > 0 else 1.0
-        if scale == "smoke" or share <= 0.1:
+        if scale == "smoke":
+            return [Mark(SMOKE, "scale=smoke: it shows that the code runs")]
+        if share <= _SMOKE_SHARE:
             found.append(Mark(SMOKE, "a tenth of its budget or less: it shows that the code runs"))
         elif share < 1:
             found.append(Mark(f"{share:.0%} of its budget", "trained for less than it declares"))
-    elif scale == "smoke":
-        found.append(Mark(SMOKE, "scale=smoke: it shows that the code runs"))
-    if scale != "full" and budget:
-        found.append(Mark(f"scale={scale}", "networks smaller than the paper's"))
+    if record["origin"] != ORIGIN_ELSEWHERE and scale_matters(str(record["method"]), scale):
+        what = "networks smaller than" if budget else "settings other than"
+        found.append(Mark(f"scale={scale}", f"{what} the paper's"))
     return found
 
 

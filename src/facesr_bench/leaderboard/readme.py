@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from facesr_bench.cli import report
+from facesr_bench.cli import exit_code_of
 from facesr_bench.console import format_count, format_value
-from facesr_bench.errors import DataError, FaceSRError
+from facesr_bench.errors import DataError
 from facesr_bench.images import write_atomically
 from facesr_bench.leaderboard.model import Table
 from facesr_bench.leaderboard.records import find_records
@@ -135,7 +135,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesr_bench.cli import choices, report
-from facesr_bench.errors import FaceSRError, RunInterrupted, UsageError
+from facesr_bench.cli import choices, exit_code_of
+from facesr_bench.errors import RunInterrupted, UsageError
 
 if TYPE_CHECKING:
     from facesr_bench.prepare.layout import Layout
@@ -149,7 +149,4 @@ def _say(facts: dict[str, object], layout: "Layout", seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

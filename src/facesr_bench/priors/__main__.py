@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesr_bench.cli import choices, report
-from facesr_bench.errors import FaceSRError
+from facesr_bench.cli import choices, exit_code_of
 
 _NAME = "a name of conf/prior, a run's last.ckpt or a .safetensors file"
 
@@ -94,7 +93,4 @@ def _examine(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesr_bench.cli import report
-from facesr_bench.errors import DataError, FaceSRError
+from facesr_bench.cli import exit_code_of
+from facesr_bench.errors import DataError
 
 _DESCRIPTION = """\
 Check a finished run (SR images against their hash, counts, versions, means against per_image.csv) and
@@ -55,7 +55,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -7,14 +7,15 @@ from typing import Any
 
 from facesr_bench.console import is_smoke_test
 from facesr_bench.errors import DataError
+from facesr_bench.leaderboard.model import Mark, Row
+from facesr_bench.leaderboard.provenance import is_smoke
+from facesr_bench.leaderboard.run_tables import run_tables
 from facesr_bench.metrics.scores import PerImage, read_per_image
 from facesr_bench.results import SCHEMA, read_record
 from facesr_bench.store import SRStore
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSIONS = ("python", "facesr-bench", "torch", "numpy", "pillow")
-SMOKE_SHARE = 0.1
-"""A run of at most this part of its budget is a smoke run, whatever its scale is called."""
 
 Record = Mapping[str, Any]
 
@@ -40,26 +41,21 @@ def problems_of(run: Path, *, smoke_marked: bool = False) -> tuple[dict[str, Any
     return record, [*problems, *_counts(record, table, run), *_images(record, run)]
 
 
-def is_smoke(record: Record) -> bool:
-    """Whether what was trained, or how large, shows no more than that the code runs."""
-    if record.get("scale") == "smoke":
-        return True
-    budget = record.get("budget")
-    if not budget or record["origin"] != "trained here":
-        return False
-    return bool(budget["images"] <= SMOKE_SHARE * budget["declared"])
+def row_of(run: Path, record: Record) -> Row:
+    """The run as leaderboards show it: division, status, and every mark."""
+    (table,) = run_tables([(run, record)])
+    return table.rows[0]
 
 
-def marks_of(record: Record) -> list[str]:
-    """What a reader must know beside the numbers."""
-    marks = ["smoke budget: it shows that the code runs, no more"] if is_smoke(record) else []
-    if record.get("scale") not in ("full", "smoke", None):
-        marks.append(f"scale={record['scale']}, not the paper's size")
+def further_marks(record: Record) -> list[Mark]:
+    """What only matters where a record is handed in, beside the marks of its row."""
+    marks = []
     if (record.get("git") or {}).get("dirty"):
-        marks.append("made by a changed checkout, so its commit does not tell the code")
+        why = "made by a changed checkout, so its commit does not tell the code"
+        marks.append(Mark("changed checkout", why))
     stand_ins = [key for key, metric in record["metrics"].items() if is_smoke_test(metric)]
     if stand_ins:
-        marks.append(f"stand-ins and no results: {', '.join(stand_ins)}")
+        marks.append(Mark("stand-ins", f"no results, and in no table: {', '.join(stand_ins)}"))
     return marks
 
 

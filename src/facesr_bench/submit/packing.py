@@ -5,15 +5,17 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from facesr_bench.console import format_count, format_value, is_smoke_test
 from facesr_bench.errors import DataError
 from facesr_bench.images import write_atomically
+from facesr_bench.leaderboard.model import Mark, Row
+from facesr_bench.leaderboard.provenance import cell_marks
 from facesr_bench.store import SRStore
-from facesr_bench.submit.checking import keys_of, marks_of
+from facesr_bench.submit.checking import further_marks, keys_of, row_of
 
 Record = Mapping[str, Any]
 
@@ -31,10 +33,12 @@ def pack(run: Path, record: Record, out: Path, *, with_sr: bool, grid: bool) -> 
     Raises:
         DataError: another submission lies there, or the picture is missing.
     """
+    row = row_of(run, record)
+    marks = [*row.marks, *further_marks(record)]
     files = {
         "result.json": (run / "result.json").read_bytes(),
         "per_image.csv": (run / "per_image.csv").read_bytes(),
-        "card.md": card(record, grid=grid).encode(),
+        "card.md": card(record, row, marks, grid=grid).encode(),
     }
     if grid:
         picture = run / "images" / "grid.png"
@@ -44,11 +48,14 @@ def pack(run: Path, record: Record, out: Path, *, with_sr: bool, grid: bool) -> 
     if with_sr:
         files["sr.zip"] = _zip_of(run, keys_of(run / "per_image.csv"))
     manifest = {
-        "schema": 1,
+        "schema": 2,
         "protocol": record["protocol"],
         "method": record["method"],
         "sr_hash": record["sr_hash"],
-        "marks": marks_of(record),
+        "division": row.division,
+        "status": None if row.status is None else [row.status.name, row.status.reason],
+        "marks": {mark.text: mark.why for mark in marks},
+        "superseded": row.superseded,
         "files": {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)},
     }
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -62,16 +69,26 @@ def pack(run: Path, record: Record, out: Path, *, with_sr: bool, grid: bool) -> 
     return folder
 
 
-def card(record: Record, *, grid: bool) -> str:
-    """What a person wants to know of the run, as Markdown."""
+def card(record: Record, row: Row, marks: Sequence[Mark], *, grid: bool) -> str:
+    """What a person wants to know of the run, as Markdown.
+
+    Args:
+        record: of the run.
+        row: the run as leaderboards show it.
+        marks: what a reader must know beside the numbers.
+        grid: whether the picture lies beside it.
+    """
     protocol, origin = record["protocol"], record["origin"]
     trained = record["trained_on"]
     lines = [
         f"# {_escaped(record.get('label') or record['method'])} on "
         f"{protocol['name']}@{protocol['version']}",
         "",
-        *(f"**{_escaped(mark)}**\n" for mark in marks_of(record)),
+        *(f"**{_escaped(mark.text)}**: {_escaped(mark.why)}\n" for mark in marks),
+        *([f"**superseded**: {_escaped(row.superseded)}\n"] if row.superseded else []),
         f"- method: `{record['method']}` ({_escaped(record.get('paper') or 'no paper named')})",
+        f"- division: {row.division}",
+        *([f"- status: {row.status.name}: {_escaped(row.status.reason)}"] if row.status else []),
         f"- inputs: {record['n_images']} images, protocol hash `{protocol['hash'][:12]}`",
         f"- weights: {origin}"
         + "".join(f"; `{w['file']}` sha256 `{w['sha256'][:12]}`" for w in record["weights"]),
@@ -87,10 +104,15 @@ def card(record: Record, *, grid: bool) -> str:
         "| metric | better | value [95 %] | n |",
         "|---|---|---:|---:|",
     ]
+    told = {key: cell_marks(key, record) for key in record["metrics"]}
     for key, metric in record["metrics"].items():
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
         name = f"{key} (stand-in, no result)" if is_smoke_test(metric) else key
-        lines.append(f"| `{name}` | {better} | {format_value(metric)} | {metric['n']} |")
+        shown = format_value(metric) + "".join(
+            f" {_escaped(mark.text)}" for mark in told.get(key, ())
+        )
+        lines.append(f"| `{name}` | {better} | {shown} | {metric['n']} |")
+    lines += [f"\n{mark.text}: `{key}`: {_escaped(mark.why)}" for key in told for mark in told[key]]
     cost = record["cost"]
     if cost:
         lines += ["", f"Parameters {format_count(cost.get('params'))}, FLOPs per image "

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesr_bench.cli import report
-from facesr_bench.errors import FaceSRError, UsageError
+from facesr_bench.cli import exit_code_of
+from facesr_bench.errors import UsageError
 
 _DESCRIPTION = """\
 Super-resolve a random 5 % of a finished run's test images again from its weights, and compare with the
@@ -90,7 +90,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesr_bench.cli import report
+from facesr_bench.cli import exit_code_of, report
 from facesr_bench.errors import FaceSRError, MissingRequirement
 from facesr_bench.weights.registry import entry, registry
 
@@ -165,7 +165,4 @@ def _say(done: "Imported") -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except FaceSRError as error:
-        sys.exit(report(error))
+    sys.exit(exit_code_of(main))
