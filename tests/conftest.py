@@ -9,6 +9,8 @@ import pytest
 
 import facesr_bench.torchvision_ops  # noqa: F401  (before anything imports torchmetrics or Lightning)
 from command_line import Cli
+from facesr_bench.cli import main
+from forked import Forked
 from offline.sitecustomize import guard
 
 
@@ -29,8 +31,32 @@ def _offline() -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """Run ``python -m facesr_bench`` in a fresh folder, which is not the checkout."""
+def cli(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """Run ``facesr-bench`` in a fresh folder, which is not the checkout.
+
+    It runs in a fork of this process, which has torch and Lightning already: a new interpreter
+    would import them anew, for seconds. ``fresh_cli`` is that one.
+    """
+    said = tmp_path_factory.mktemp("said")
+
+    def run(
+        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        def job() -> int:
+            sys.argv = ["facesr-bench", *words]
+            return main(list(words))
+
+        out, errors = said / "out.txt", said / "errors.txt"
+        code = Forked(job, out, tmp_path, env or {}, errors).wait(timeout)
+        done = subprocess.CompletedProcess(words, code, out.read_text(), errors.read_text())
+        return _checked(done, check)
+
+    return run
+
+
+@pytest.fixture
+def fresh_cli(tmp_path: Path) -> Cli:
+    """Run ``python -m facesr_bench`` in a new interpreter: for runs that start processes."""
 
     def run(
         *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
@@ -44,10 +70,16 @@ def cli(tmp_path: Path) -> Cli:
             check=False,
             timeout=timeout,
         )
-        if check and done.returncode != 0:
-            raise AssertionError(
-                f"{words} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
-        return done
+        return _checked(done, check)
 
     return run
+
+
+def _checked(
+    done: subprocess.CompletedProcess[str], check: bool
+) -> subprocess.CompletedProcess[str]:
+    if check and done.returncode != 0:
+        raise AssertionError(
+            f"{done.args} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
+    return done

@@ -17,15 +17,21 @@ class Forked:
 
     Args:
         job: its result is the exit code; None is 0.
-        log: gets standard output and error.
+        log: gets standard output, and errors when they have no file of their own.
         folder: its working directory.
         env: added to its environment.
+        errors: gets standard error.
     """
 
     def __init__(
-        self, job: Callable[[], int | None], log: Path, folder: Path, env: Mapping[str, str] = {}
+        self,
+        job: Callable[[], int | None],
+        log: Path,
+        folder: Path,
+        env: Mapping[str, str] = {},
+        errors: Path | None = None,
     ) -> None:
-        self._log = log
+        self._log, self._errors = log, errors
         self._pid = os.fork()
         if self._pid == 0:
             code = 70
@@ -42,9 +48,10 @@ class Forked:
                 os._exit(code)
 
     def _settle(self, folder: Path, env: Mapping[str, str]) -> None:
-        file = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        file = os.open(self._log, flags)
         os.dup2(file, 1)
-        os.dup2(file, 2)
+        os.dup2(file if self._errors is None else os.open(self._errors, flags), 2)
         self._before = sys.stdout, sys.stderr  # kept: the end of one might close its descriptor
         sys.stdout, sys.stderr = (open(number, "w") for number in (1, 2))  # noqa: PTH123, SIM115
         os.chdir(folder)

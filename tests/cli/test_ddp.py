@@ -9,11 +9,11 @@ from command_line import TINY, Cli, record_of
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
 
-def test_two_ranks_score_like_one(cli: Cli, tmp_path: Path) -> None:
+def test_two_ranks_score_like_one(cli: Cli, fresh_cli: Cli, tmp_path: Path) -> None:
     odd = "data.source.identities={train: 8, train_lr: 8, test: 7}"
     run = ("+method=bicubic", *TINY, odd, "data.source.photos.test=1", "data.test_batch_size=3")
     cli(*run, "trainer=cpu", "output_dir=one")
-    cli(*run, *TWO, "output_dir=two")
+    fresh_cli(*run, *TWO, "output_dir=two")
     one, two = record_of(tmp_path / "one"), record_of(tmp_path / "two")
     assert one["n_images"] == two["n_images"] == 7
     assert one["sr_hash"] == two["sr_hash"]
@@ -24,16 +24,16 @@ def test_two_ranks_score_like_one(cli: Cli, tmp_path: Path) -> None:
     assert csv[0] == csv[1]
 
 
-def test_a_gan_trains_on_two_ranks(cli: Cli, tmp_path: Path) -> None:
+def test_a_gan_trains_on_two_ranks(fresh_cli: Cli, tmp_path: Path) -> None:
     """Manual optimisation with several backward passes needs the right DDP setting; none is given."""
-    cli("+method=scgan", *TINY, *TWO, "images=32", "metrics=none", "output_dir=two")
+    fresh_cli("+method=scgan", *TINY, *TWO, "images=32", "metrics=none", "output_dir=two")
     content = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["images_seen"] == 32
     assert record_of(tmp_path / "two")["n_images"] == 12
 
 
-def test_a_batch_two_ranks_cannot_share_is_refused(cli: Cli) -> None:
-    done = cli(
+def test_a_batch_two_ranks_cannot_share_is_refused(fresh_cli: Cli) -> None:
+    done = fresh_cli(
         "+method=scgan", *TINY, *TWO, "method.budget.batch_size=5", check=False, timeout=120
     )  # fmt: skip
     assert done.returncode != 0

@@ -40,9 +40,9 @@ def test_a_prior_has_no_test_stage(cli: Cli) -> None:
     assert "does not super-resolve" in done.stderr
 
 
-def test_a_prior_trains_on_two_ranks(cli: Cli, tmp_path: Path) -> None:
+def test_a_prior_trains_on_two_ranks(fresh_cli: Cli, tmp_path: Path) -> None:
     """Both penalties take second gradients; path lengths and the mean code are those of all ranks."""
-    cli("+method=stylegan2", *TINY, *TWO, "images=32", "output_dir=two")
+    fresh_cli("+method=stylegan2", *TINY, *TWO, "images=32", "output_dir=two")
     content = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["images_seen"] == 32
     assert all(v.isfinite().all() for v in content["state_dict"].values())
