@@ -9,8 +9,7 @@ import pytest
 
 import facesr_bench.torchvision_ops  # noqa: F401  (before anything imports torchmetrics or Lightning)
 from command_line import Cli
-from facesr_bench.cli import main
-from forked import Forked
+from forked import completed
 from offline.sitecustomize import guard
 
 
@@ -31,25 +30,17 @@ def _offline() -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+def cli(tmp_path: Path) -> Cli:
     """Run ``facesr-bench`` in a fresh folder, which is not the checkout.
 
     It runs in a fork of this process, which has torch and Lightning already: a new interpreter
     would import them anew, for seconds. ``fresh_cli`` is that one.
     """
-    said = tmp_path_factory.mktemp("said")
 
     def run(
         *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
-        def job() -> int:
-            sys.argv = ["facesr-bench", *words]
-            return main(list(words))
-
-        out, errors = said / "out.txt", said / "errors.txt"
-        code = Forked(job, out, tmp_path, env or {}, errors).wait(timeout)
-        done = subprocess.CompletedProcess(words, code, out.read_text(), errors.read_text())
-        return _checked(done, check)
+        return _checked(completed(words, tmp_path, env or {}, timeout=timeout), check)
 
     return run
 

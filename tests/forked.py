@@ -1,11 +1,14 @@
 """A job in a forked process: nothing is imported again, and it may be killed."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -70,10 +73,36 @@ class Forked:
         os.waitpid(self._pid, 0)
         raise AssertionError(f"It did not end:\n{self.said}")
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._pid, number)
+
     @property
     def said(self) -> str:
         """What it wrote."""
         return self._log.read_text(errors="replace")
+
+
+def completed(
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str] = {},
+    plant: Callable[[], object] | None = None,
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """``facesr-bench WORDS`` in a fork, after ``plant()`` made something go wrong there."""
+
+    def job() -> int:
+        sys.argv = ["facesr-bench", *words]
+        if plant is not None:
+            plant()
+        return main(list(words))
+
+    with TemporaryDirectory() as kept:
+        out, errors = Path(kept) / "out", Path(kept) / "errors"
+        code = Forked(job, out, folder, env, errors).wait(timeout)
+        said = [path.read_text(errors="replace") for path in (out, errors)]
+    return subprocess.CompletedProcess(words, code, *said)
 
 
 def command(
@@ -82,12 +111,6 @@ def command(
     plant: Callable[[], object] | None = None,
     env: Mapping[str, str] = {},
 ) -> tuple[int, str]:
-    """``facesr-bench WORDS`` in a fork, after ``plant()`` made something go wrong there."""
-
-    def job() -> int:
-        if plant is not None:
-            plant()
-        return main(list(words))
-
-    done = Forked(job, folder / "said.txt", folder, env)
-    return done.wait(), done.said
+    """The exit code of :func:`completed`, and all it said."""
+    done = completed(words, folder, env, plant)
+    return done.returncode, done.stdout + done.stderr

@@ -1,55 +1,62 @@
 """Stopped and resumed equals uninterrupted, to the bit."""
 
-import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from command_line import SMALL, Cli, record_of
+from facesr_bench.cli import main
+from forked import Forked, completed
 
-RUN = ("+method=scgan", *SMALL, "images=320", "metrics=none")
+IMAGES = 160
+RUN = ("+method=scgan", *SMALL, f"images={IMAGES}", "metrics=none")
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
     content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert content["images_seen"] == 320
-    return content["state_dict"]
+    assert content["images_seen"] == IMAGES
+    weights: dict[str, torch.Tensor] = content["state_dict"]
+    return weights
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = completed([*RUN, "output_dir=out"], folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_prints_the_command_that_ends_it_equal(
-    number: signal.Signals, cli: Cli, tmp_path: Path
+    number: signal.Signals, whole: Path, cli: Cli, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facesr_bench", *RUN, "output_dir=stopped"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    checkpoint = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
+    stopped = tmp_path / "stopped"
+    run = Forked(lambda: main([*RUN, "output_dir=stopped"]), tmp_path / "said.txt", tmp_path)
+    checkpoint = stopped / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    content = torch.load(checkpoint, weights_only=True)
-    assert 0 < content["images_seen"] < 320, "stopped too late to test anything"
-    command = re.search(r"python -m facesr_bench (.+)", said)
-    assert command is not None, said
+    run.send(number)
+    assert run.wait() == 130, run.said
+    assert "Traceback" not in run.said
+    content: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    assert 0 < content["images_seen"] < IMAGES, "stopped too late to test anything"
+    command = re.search(r"python -m facesr_bench (.+)", run.said)
+    assert command is not None, run.said
 
     cli(*shlex.split(command[1]))
-    cli(*RUN, "output_dir=whole")
-    resumed, whole = state(tmp_path / "stopped"), state(tmp_path / "whole")
-    assert resumed.keys() == whole.keys()
-    for name, value in whole.items():
+    resumed, uninterrupted = state(stopped), state(whole)
+    assert resumed.keys() == uninterrupted.keys()
+    for name, value in uninterrupted.items():
         assert torch.equal(resumed[name], value), name
-    one, two = record_of(tmp_path / "stopped"), record_of(tmp_path / "whole")
+    one, two = record_of(stopped), record_of(whole)
     assert one["sr_hash"] == two["sr_hash"]
     assert one["trained_on"] == two["trained_on"]

@@ -1,9 +1,6 @@
 """The papers' protocols: every YAML composes, says what to prepare, and some run on look-alikes."""
 
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -16,6 +13,7 @@ from command_line import ROOT, record_of
 from facesr_bench.config import build_data, plain, register_resolvers
 from facesr_bench.errors import DataError
 from facesr_bench.prepare.catalog import read_settings, recipe_file
+from forked import completed
 
 PAPERS = {
     # name: (factor, HR side, degradation's kind, test folder, train folder)
@@ -163,12 +161,8 @@ def disk(tmp_path_factory):
     return data
 
 
-def call(data, *words, cwd=None):
-    env = {**os.environ, "FACESR_DATA": str(data), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "facesr_bench", *words],
-        cwd=cwd or ROOT, env=env, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+def call(data, *words, cwd=ROOT):
+    return completed(words, cwd, {"FACESR_DATA": str(data)})
 
 
 PART = (

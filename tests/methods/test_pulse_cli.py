@@ -1,9 +1,7 @@
 """PULSE through the real command line: killed half-way, it goes on and ends as if nothing had been."""
 
 import csv
-import os
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -11,7 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from command_line import SMALL, Cli, record_of
+from facesr_bench.cli import main
 from facesr_bench.nets.stylegan2 import StyleGAN2
+from forked import Forked
 
 
 def columns(folder: Path) -> list[dict[str, str]]:
@@ -27,27 +27,24 @@ def test_a_killed_evaluation_goes_on_with_the_next_batch(cli: Cli, tmp_path: Pat
     run = (
         "+method=pulse", *SMALL, "metrics=none", "prior@method.prior=file",
         f"method.prior.path={tmp_path / 'prior.safetensors'}", "method.batch_size=2",
-        "method.steps=30",
-    )  # fmt: skip
-    env = {"FACESR_CACHE": str(tmp_path / "cache")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facesr_bench", *run, "output_dir=killed"],
-        cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        "method.steps=30", "method.fit_samples=20000",
     )  # fmt: skip
     killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = Forked(lambda: main([*run, "output_dir=killed"]), tmp_path / "said.txt", tmp_path)
     deadline = time.monotonic() + 120
     made: list[Path] = []
-    while len(made) < 4 and process.poll() is None and time.monotonic() < deadline:
+    while len(made) < 4 and time.monotonic() < deadline:
         time.sleep(0.005)
         made = [p for p in (killed / "sr").rglob("*.png") if not p.name.startswith(".")]
-    process.kill()
-    said = process.communicate()[1].decode()
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, process.said
+    said = process.said
     before = {p: p.stat().st_mtime_ns for p in (killed / "sr").rglob("*.png")}
     assert 4 <= len(before) < 12, said
     assert not (killed / "result.json").exists()
 
-    said = cli(*run, "output_dir=killed", env=env).stderr
-    cli(*run, "output_dir=whole", env=env)
+    said = cli(*run, "output_dir=killed").stderr
+    cli(*run, "output_dir=whole")
     kept = sorted(p for p, then in before.items() if p.stat().st_mtime_ns == then)
     assert len(kept) >= len(before) - 1  # half a batch is made again
     assert f"{len(kept)} of 12 SR images are there from an earlier attempt" in said
