@@ -240,7 +240,9 @@ def _test(
     if method.computes:
         batch = data.test_batches(batch_size=made.batch_size)[:1]
         inputs = next(iter(data.test_loader(batch)))["lr"].to(device)
-        cost = measure_cost(method.to(device), to_float(inputs))
+        cost = measure_cost(
+            method.to(device), to_float(inputs), seconds=float(settings["cost_seconds"])
+        )
     grid = output_dir / "images" / "grid.png"
     write_grid(grid, test_set, store, _label(settings), sides.stores)
     people = dict(zip(test_set.keys, test_set.identities, strict=True))

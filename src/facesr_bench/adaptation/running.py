@@ -175,7 +175,9 @@ class _Runner:
         if self._cost is None:  # of one architecture: the same in every cell
             first = data.test_batches(batch_size=made.batch_size)[:1]
             inputs = next(iter(data.test_loader(first)))["lr"].to(device)
-            self._cost = measure_cost(method, to_float(inputs))
+            self._cost = measure_cost(
+                method, to_float(inputs), seconds=float(settings["cost_seconds"])
+            )
         label = str(settings["label"])
         write_grid(folder / "images" / "grid.png", test_set, store, label)
         people = {key: self.people[key] for key in test_set.keys}
