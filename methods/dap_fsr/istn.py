@@ -39,7 +39,10 @@ class ISTN(nn.Module):
         """The transform (N, 2, 3) from places in the output to places in the input, in [-1, 1]."""
         y = self.pool(instance_norm(x, eps=1e-5))
         y = self.pool(relu(self.conv1(y)))
-        y = relu(self.conv2(y))
+        return self.theta_of(relu(self.conv2(y)))
+
+    def theta_of(self, y: Tensor) -> Tensor:
+        """The transform of what the convolutions found, (N, 20, h, w)."""
         # Means over four quadrants. Adaptive pooling is the same, but not deterministic on a GPU.
         y = avg_pool2d(y, (y.shape[2] // 2, y.shape[3] // 2))
         theta: Tensor = self.fc2(relu(self.fc1(y.flatten(1))))

@@ -4,14 +4,19 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
+from facesr_bench.nets.derived import Derived
+from facesr_bench.nets.recording import is_recorded
+from facesr_bench.nets.stylegan2.folding import Folding
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.statistics import code_statistics
 from facesr_bench.resize import resize
 
 from .decoder import Phi, images_of, phi_parameters
 from .encoder import Encoder
+from .frozen_encoder import FrozenEncoder
 from .latent import LatentRule
 
 
@@ -37,15 +42,27 @@ class DAPNetworks(nn.Module):
         self.E = encoder
         self.G = copy.deepcopy(prior.network.synthesis).requires_grad_(False)
         self.rule = LatentRule(*code_statistics(prior.network, samples), offset=offset)
+        self._frozen_E: Derived[Encoder, FrozenEncoder] = Derived(encoder, FrozenEncoder)
+        self._folding = Folding(self.G)
 
     def codes(self, lr: Tensor) -> Tensor:
         """LR (N, 3, h, w) to codes (N, l, w_dim): Eq. 2."""
-        codes: Tensor = self.rule(self.E(lr))
+        at_rest = self._at_rest(lr)
+        if not at_rest:
+            self._frozen_E.forget()  # E may be about to learn
+        codes: Tensor = self.rule((self._frozen_E.get() if at_rest else self.E)(lr))
         return codes
 
     def images(self, ws: Tensor) -> Tensor:
         """Codes (N, l, w_dim) to images (N, 3, S, S), which nothing bounds."""
+        self._folding.refresh()
         return images_of(self.G, self.family, ws)
+
+    def _at_rest(self, lr: Tensor) -> bool:
+        """Whether nothing is learnt, where :class:`~.frozen_encoder.FrozenEncoder` serves."""
+        quiet = not (torch.is_grad_enabled() or self.E.training or is_recorded())
+        plain = lr.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        return quiet and plain and lr.dtype == torch.float32
 
     def reduced(self, images: Tensor, side: int) -> Tensor:
         """DS: bicubic with antialiasing to LR of this side, back in [-1, 1]."""

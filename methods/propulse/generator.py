@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from facesr_bench.errors import ConfigError
 from facesr_bench.nets.loss_network import LossNetwork
 from facesr_bench.nets.stylegan2 import StyleGAN2
+from facesr_bench.nets.stylegan2.folding import Folding
 from facesr_bench.priors.loaded import LoadedPrior
 
 FIRST_SIDE = 32
@@ -62,6 +63,7 @@ class DeeplySupervisedGenerator(LossNetwork):
                 f"{prior.resolution}."
             )
         super().__init__(prior.network, {})
+        self._folding = Folding(prior.network.synthesis)
         self.sides = output_sides(prior.resolution)
         synthesis = prior.network.synthesis
         widths = {
@@ -96,6 +98,7 @@ class DeeplySupervisedGenerator(LossNetwork):
         """Images (N, 3, side, side) by side, faces in [-1, 1] but unbounded; all sides by default."""
         wanted = self.sides_out if sides is None else sides
         last = max(wanted)
+        self._folding.refresh()
         if last == self.resolution == min(wanted):
             return {last: self.prior.synthesis(ws)}
         image, features = self.prior.synthesis(ws, "const", True, stop_at=last)
@@ -104,6 +107,7 @@ class DeeplySupervisedGenerator(LossNetwork):
 
     def features(self, ws: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """The prior's image, and what the branches read, by side."""
+        self._folding.refresh()
         image, features = self.prior.synthesis(ws, "const", True)
         return image, features
 

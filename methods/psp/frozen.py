@@ -7,6 +7,7 @@ from torch import Tensor
 from facesr_bench.nets.loss_network import LossNetwork
 from facesr_bench.nets.prior import Noise
 from facesr_bench.nets.stylegan2 import StyleGAN2
+from facesr_bench.nets.stylegan2.folding import Folding
 
 
 class FrozenDecoder(LossNetwork):
@@ -20,7 +21,9 @@ class FrozenDecoder(LossNetwork):
 
     def __init__(self, network: StyleGAN2) -> None:
         super().__init__(network, {})
+        self._folding = Folding(network.synthesis)
 
     def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """(N, L, w_dim) to (N, 3, H, H), faces in [-1, 1] but unbounded."""
+        self._folding.refresh()
         return cast(Tensor, self.network.synthesis(ws, noise))

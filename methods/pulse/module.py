@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import Method
+from facesr_bench.nets.stylegan2.folded import fold
+from facesr_bench.nets.stylegan2.frozen_synthesis import freeze
 from facesr_bench.priors import LoadedPrior
 from facesr_bench.seeding import torch_rng
 
 from .arguments import check_arguments, zeroed_maps
 from .downscale import BicubicDownSample
-from .folded import fold
-from .frozen_synthesis import freeze
 from .gaussian_fit import gaussian_fit
 from .latent_map import GaussianCodes, LatentMap, MappedCodes, post_gain
 from .losses import Loss
@@ -61,7 +61,7 @@ class PULSE(Method):
         batch_size: images searched for at once; None chooses by memory.
         bf16: run the synthesis in bfloat16.
         channels_last: keep a StyleGAN2 in channels_last memory format (StyleGAN1's normalisation would
-            copy its maps), and on a CPU run it through :class:`~.frozen_synthesis.FrozenSynthesis`.
+            copy its maps), and on a CPU run it by ``nets.stylegan2.frozen_synthesis``.
         compile: compile it with ``torch.compile``.
 
     Raises:

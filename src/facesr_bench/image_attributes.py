@@ -10,9 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesr_bench.errors import DataError
 from facesr_bench.images import write_atomically
+
+if TYPE_CHECKING:
+    from facesr_bench.protocol import TestSet
 
 _FIRST = ("key", "domain")
 
@@ -53,6 +57,23 @@ def write_attributes(
         writer.writerow([key, domain or "", *cells])
     write_atomically(path, text.getvalue().encode())
     return True
+
+
+Facts = Mapping[str, tuple[str | None, Mapping[str, float]]]
+"""Image key to domain and attributes."""
+
+
+def facts_of(test_set: "TestSet") -> Facts:
+    """What a test set knows of its images."""
+    facts = zip(test_set.domains, test_set.attributes, strict=True)
+    return dict(zip(test_set.keys, facts, strict=True))
+
+
+def write_facts(path: Path, facts: Facts) -> bool:
+    """:func:`write_attributes` of the images of several test sets, in the order of their keys."""
+    keys = sorted(facts)
+    domains, attributes = [facts[k][0] for k in keys], [facts[k][1] for k in keys]
+    return write_attributes(path, keys, domains, attributes)
 
 
 def read_attributes(path: Path) -> ImageAttributes:

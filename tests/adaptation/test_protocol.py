@@ -85,6 +85,9 @@ def test_a_record_of_all_cells_and_how_it_goes_on(tmp_path: Path) -> None:
     assert record["metrics"]["psnr_rgb"]["ci_units"] == "8 people"
     rows = (tmp_path / "per_image.csv").read_text().splitlines()
     assert len(rows) == 9 and rows[0].startswith("key,identity")
+    known = (tmp_path / "attributes.csv").read_text().splitlines()
+    assert known[0] == "key,domain,strength" and len(known) == 9
+    assert known[1:3] == ["test00.png,bright,1.0", "test01.png,dim,0.5"]
 
     # Stopped before the last cell: the others are kept, and the numbers are those of one attempt.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cell.json")}
@@ -156,6 +159,8 @@ def test_a_protocol_is_scored_again_from_its_images(tmp_path: Path) -> None:
     method._context = None
     before = run_protocol(wanted, tmp_path, build_data(wanted["data"]), method, WEIGHTS)
     (tmp_path / "config.yaml").write_text(json.dumps(wanted))  # JSON is YAML
+    known = (tmp_path / "attributes.csv").read_bytes()
+    (tmp_path / "attributes.csv").unlink()  # as in runs of older versions
     assert evaluate([str(tmp_path), "--metrics", "psnr_rgb,psnr_y"]) == 0
     after = json.loads((tmp_path / "result.json").read_text())
     assert after["metrics"]["psnr_rgb"] == before["metrics"]["psnr_rgb"]
@@ -166,6 +171,7 @@ def test_a_protocol_is_scored_again_from_its_images(tmp_path: Path) -> None:
     cells = after["adaptation"]["cells"]
     assert [set(cell["metrics"]) for cell in cells] == [{"psnr_rgb", "psnr_y"}] * 2
     assert "psnr_y" in (tmp_path / "per_image.csv").read_text().splitlines()[0]
+    assert (tmp_path / "attributes.csv").read_bytes() == known
     assert [entry["metrics"] for entry in after["rescored"]] == [["psnr_rgb", "psnr_y"]]
 
     record = (tmp_path / "result.json").read_bytes()

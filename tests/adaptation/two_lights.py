@@ -23,8 +23,12 @@ class Blobs(FaceDataset):
         rng = np.random.default_rng(sum(key.encode()))
         coarse = rng.integers(60, 250, (4, 4, 3))
         light = self._lights[index % len(self._lights)]
-        image = np.kron(coarse, np.ones((8, 8, 1))) * (0.5 if light == "dim" else 1.0)
-        return Sample(key, hr=image.astype(np.uint8), identity=key[:-4], domain=light)
+        strength = 0.5 if light == "dim" else 1.0
+        image = np.kron(coarse, np.ones((8, 8, 1))) * strength
+        facts = {"strength": strength}
+        return Sample(
+            key, hr=image.astype(np.uint8), identity=key[:-4], domain=light, attributes=facts
+        )
 
 
 class TwoLights(FaceData):

@@ -168,8 +168,8 @@ def test_branches_read_and_do_not_touch() -> None:
     images = generator(ws)
     assert set(images) == {32, 64}
     assert images[32].shape == (2, 3, 32, 32)
-    assert torch.equal(images[64], alone)
-    assert torch.equal(generator(ws, [64])[64], alone)
+    for image in (images[64], generator(ws, [64])[64]):  # from folded constants, so up to rounding
+        torch.testing.assert_close(image, alone, rtol=0, atol=1e-5 * float(alone.abs().max()))
     assert torch.equal(generator(ws, [32])[32], images[32])
     # I_r depends on codes 0 ... n_r - 2: the last of n_r enters through colour and the next block
     for index, same in ((7, True), (6, False)):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facesr_bench.errors import ConfigError
 from facesr_bench.methods.pulse import PULSE
-from facesr_bench.methods.pulse.frozen_synthesis import FrozenSynthesis
+from facesr_bench.nets.stylegan2.frozen_synthesis import FrozenSynthesis
 from facesr_bench.nets.stylegan2.synthesis import Synthesis
 from methods.pulse_priors import stylegan1_prior, stylegan2_prior
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from facesr_bench.adaptation.aggregate import aggregated, mean_per_image
 from facesr_bench.adaptation.cells import Target
-from facesr_bench.adaptation.running import PER_IMAGE, RECORD, intervals_of
+from facesr_bench.adaptation.running import ATTRIBUTES, PER_IMAGE, RECORD, intervals_of
 from facesr_bench.adaptation.settings import AdaptationSettings
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import DataError
 from facesr_bench.evaluate.again import Again
 from facesr_bench.evaluate.stopping import Stop
+from facesr_bench.image_attributes import Facts, facts_of, write_facts
 from facesr_bench.metrics.scores import write_per_image
 from facesr_bench.results import read_record, write_record
 
@@ -51,11 +52,12 @@ def score_cells_again(
             "of the run's record; the data changed. Run the protocol again."
         )
     scored = []
+    facts: Facts = {}
     for cell in cells:
         here = cell.folder(folder)
-        found = again.score(
-            here, read_record(here / RECORD), target.testing(cell, settings["data"])
-        )
+        testing = target.testing(cell, settings["data"])
+        found = again.score(here, read_record(here / RECORD), testing)
+        facts = {**facts, **facts_of(testing.test_set)}
         scored.append((here, found))
     tables = [found.per_image for _, found in scored]
     people = {key: name for _, found in scored for key, name in found.people.items()}
@@ -73,5 +75,6 @@ def score_cells_again(
             found.write_table(here / PER_IMAGE)
             write_record(here / RECORD, found.record)
         write_per_image(folder / PER_IMAGE, mean_per_image(tables), people)
+        write_facts(folder / ATTRIBUTES, facts)  # runs of older versions have none yet
         write_record(folder / "result.json", merged)
     return merged

@@ -21,6 +21,7 @@ from facesr_bench.cost import Cost, measure_cost
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.grid import write_grid
+from facesr_bench.image_attributes import Facts, facts_of, write_facts
 from facesr_bench.images import to_float, write_atomically
 from facesr_bench.method import Method
 from facesr_bench.metrics.base import Expected
@@ -42,6 +43,7 @@ RECORD = "cell.json"
 """Of a cell; not called result.json, since a cell is no result."""
 
 PER_IMAGE = "per_image.csv"
+ATTRIBUTES = "attributes.csv"
 
 
 def run_protocol(
@@ -55,7 +57,8 @@ def run_protocol(
 
     Args:
         settings: the run's resolved configuration.
-        output_dir: gets ``cells/<condition>/<seed>/``, ``per_image.csv`` and, last, ``result.json``.
+        output_dir: gets ``cells/<condition>/<seed>/``, ``per_image.csv``,
+            ``attributes.csv`` and, last, ``result.json``.
         data: of which no split was opened.
         method: with the weights of the source domain.
         weights: where these came from.
@@ -84,6 +87,7 @@ def run_protocol(
     intervals = intervals_of(settings["metrics"], runner.people)
     record = {**aggregated(records, label, tables, intervals), "config": dict(settings)}
     write_per_image(output_dir / PER_IMAGE, mean_per_image(tables), runner.people)
+    write_facts(output_dir / ATTRIBUTES, runner.facts)
     write_record(output_dir / "result.json", record)
     print_rich([result_table(record)])
     for name, metric in record["metrics"].items():
@@ -121,11 +125,14 @@ class _Runner:
         self._data: tuple[tuple[str, ...], FaceSRDataModule] | None = None
         self.people: dict[str, str | None] = {}
         """Who the images tested so far show."""
+        self.facts: Facts = {}
+        """What else is known of them."""
 
     def record(self, cell: Cell, shown: Any) -> dict[str, Any]:
         """Of a cell: as an earlier attempt left it, or made now."""
         folder, data = cell.folder(self._root), self._data_of(cell)
         self.people |= dict(zip(data.test_set.keys, data.test_set.identities, strict=True))
+        self.facts = {**self.facts, **facts_of(data.test_set)}
         made_by = self._identity(cell, data)
         try:
             record = read_record(folder / RECORD)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facesr_bench.nets.recording import is_recorded
 from facesr_bench.nets.stylegan2.layers import ModulatedConv, exact, smooth
 
 _EPS = 1e-8
@@ -16,7 +17,8 @@ _EPS = 1e-8
 class FoldedConv(nn.Module):
     """What :meth:`ModulatedConv.convolve` computes, from weights that are ready to use.
 
-    While the convolution's own weights take gradients (somebody fine-tunes the prior), those are used.
+    While the convolution's own weights take gradients (somebody fine-tunes the prior), those are used,
+    and where a graph is recorded, which should hold weights rather than copies.
     """
 
     _conv: ModulatedConv
@@ -58,7 +60,8 @@ class FoldedConv(nn.Module):
     ) -> Tensor:
         """See :meth:`ModulatedConv.convolve`."""
         conv = self._conv
-        if conv.affine.weight.requires_grad or conv.weight.requires_grad:
+        learns = conv.affine.weight.requires_grad or conv.weight.requires_grad
+        if learns or is_recorded():
             return ModulatedConv.convolve(conv, x, w, factor, shift)
         with exact(x):
             style, gain = self.steer(w, factor)
@@ -89,3 +92,10 @@ def fold(synthesis: nn.Module) -> nn.ModuleList:
             # Again past __setattr__, which would make it a part of the synthesis.
             object.__setattr__(conv, "convolve", one)
     return folded
+
+
+def unfold(synthesis: nn.Module) -> None:
+    """Let every module of a synthesis compute as its class does: neither folded nor frozen."""
+    for module in synthesis.modules():
+        module.__dict__.pop("convolve", None)
+        module.__dict__.pop("forward", None)

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facesr_bench.nets.stylegan2.folded import FoldedConv
 from facesr_bench.nets.stylegan2.layers import GAIN, smooth
 from facesr_bench.nets.stylegan2.synthesis import StyledConv
-
-from .folded import FoldedConv
 
 _SLOPE = 0.2
 
@@ -58,6 +57,7 @@ class FrozenLayer:
 
     def __init__(self, conv: StyledConv, folded: FoldedConv) -> None:
         self.conv, self.folded = conv, folded
+        self._kernel = folded.kernel.contiguous(memory_format=torch.channels_last)
 
     def steering(self, w: Tensor, noise: Tensor | None) -> Steering:
         """Codes (N, w_dim) and a noise map (1 or N, 1, side, side) as what steers; autograd sees it."""
@@ -68,10 +68,10 @@ class FrozenLayer:
         strength = self.conv.noise_strength * GAIN
         return Steering(style, gain, (noise * strength).flatten(2).transpose(1, 2))
 
-    def forward(self, x: Tensor, steering: Steering) -> Trace:
-        """Rows (N, pixels, width_in) to rows."""
+    def forward(self, x: Tensor, steering: Steering, spend: bool = False) -> Trace:
+        """Rows (N, pixels, width_in) to rows; with ``spend``, those given are overwritten."""
         style, gain, noise = steering
-        z = self._convolve(x * style[:, None])
+        z = self._convolve(x.mul_(style[:, None]) if spend else x * style[:, None])
         torch.addcmul(self._bias, z, gain[:, None], out=z)
         if noise is not None:
             z.add_(noise)
@@ -110,16 +110,16 @@ class FrozenLayer:
 
     def _convolve(self, x: Tensor) -> Tensor:
         if not self.conv.up:
-            return rows(functional.conv2d(maps(x), self.folded.kernel, padding=1))
-        y = functional.conv_transpose2d(maps(x), self.folded.kernel, stride=2)
+            return rows(functional.conv2d(maps(x), self._kernel, padding=1))
+        y = functional.conv_transpose2d(maps(x), self._kernel, stride=2)
         return rows(smooth(y, padding=1, gain=4))
 
     def _convolve_back(self, d: Tensor) -> Tensor:
         """The transpose of :meth:`_convolve`; the filter's is itself, and fast as a forward pass."""
         if not self.conv.up:
-            return rows(functional.conv_transpose2d(maps(d), self.folded.kernel, padding=1))
+            return rows(functional.conv_transpose2d(maps(d), self._kernel, padding=1))
         y = smooth(maps(d), padding=2, gain=4)
-        return rows(functional.conv2d(y, self.folded.kernel, stride=2))
+        return rows(functional.conv2d(y, self._kernel, stride=2))
 
 
 def maps(given: Tensor) -> Tensor:

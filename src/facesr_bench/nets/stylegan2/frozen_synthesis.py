@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from facesr_bench.nets.prior import Noise
+from facesr_bench.nets.recording import is_recorded
+from facesr_bench.nets.stylegan2.folded import FoldedConv
+from facesr_bench.nets.stylegan2.frozen_layer import FrozenLayer, Steering, Trace, rows
 from facesr_bench.nets.stylegan2.layers import upsample
 from facesr_bench.nets.stylegan2.synthesis import Block, Synthesis
-
-from .folded import FoldedConv
-from .frozen_layer import FrozenLayer, Steering, Trace, rows
 
 
 def freeze(synthesis: nn.Module) -> None:
@@ -27,7 +27,8 @@ def freeze(synthesis: nn.Module) -> None:
 class FrozenSynthesis:
     """What :meth:`Synthesis.forward` computes, while its parameters take no gradients.
 
-    Whatever else is asked (features, bfloat16, a GPU, gradients of weights) the synthesis does itself.
+    Whatever else is asked (features, bfloat16, a GPU, gradients of weights, a trace) the synthesis does
+    itself.
     It goes back once, and its gradients have no gradients.
 
     Args:
@@ -60,7 +61,8 @@ class FrozenSynthesis:
         frozen = not any(parameter.requires_grad for parameter in self._parameters)
         shape = (self._synthesis.num_codes, self._synthesis.w_dim)
         fits = ws.device.type == "cpu" and ws.dtype == torch.float32 and ws.shape[1:] == shape
-        return frozen and fits and not torch.is_autocast_enabled("cpu")
+        recorded = is_recorded()
+        return frozen and fits and not (recorded or torch.is_autocast_enabled("cpu"))
 
 
 class _Steered(NamedTuple):
@@ -105,15 +107,18 @@ class _FrozenBlock:
         return folded.kernel[:, :, 0, 0] * style[:, None]
 
     def forward(
-        self, x: Tensor | None, rgb: Tensor | None, steered: _Steered
+        self, x: Tensor | None, rgb: Tensor | None, steered: _Steered, keep: bool
     ) -> tuple[Tensor, Tensor, list[Trace]]:
-        """Features and colour so far to those at this side."""
+        """Features and colour so far to those at this side, and what to ``keep`` for a backward."""
+        constant = x is None
         if x is None:
             x = rows(self.block.const.detach()[None]).expand(len(steered.colours), -1, -1)
-        traces = []
+        traces: list[Trace] = []
         for layer, steering in zip(self.layers, steered.layers, strict=True):
-            traces.append(layer.forward(x, steering))
-            x = traces[-1].out
+            trace = layer.forward(x, steering, spend=not (keep or constant))
+            x, constant = trace.out, False
+            if keep:
+                traces.append(trace)
         shift = self.block.torgb.bias.detach()[:, None]
         colour = (steered.colours @ x.transpose(1, 2)).add_(shift)
         colour = colour.unflatten(2, (self.side, self.side))
@@ -153,10 +158,11 @@ class _Apply(torch.autograd.Function):
         x: Tensor | None = None
         rgb: Tensor | None = None
         kept: list[list[Trace]] = []
+        learns = any(ctx.needs_input_grad)
         for block, steered in zip(blocks, _grouped(blocks, inputs), strict=True):
-            x, rgb, traces = block.forward(x, rgb, steered)
+            x, rgb, traces = block.forward(x, rgb, steered, learns)
             kept.append(traces)
-        if any(ctx.needs_input_grad):
+        if learns:
             ctx.blocks, ctx.traces = blocks, kept
             ctx.save_for_backward(*inputs)
         return cast(Tensor, rgb)
