@@ -1,6 +1,7 @@
 """A method's YAML composed as a run would, at any scale, on the smallest data."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Composer:
         self._search = [f"hydra.searchpath=[{search}]"] if config_dirs else []
         self._words = [*words, *data, "metrics=none", "logger=none", "trainer=cpu"]
         self._composed: dict[str, dict[str, Any]] = {}
+        self._unresolved: Any = None  # of all scales: what differs between them is interpolated
 
     def at(self, scale: str) -> dict[str, Any]:
         """The resolved configuration, as plain containers.
@@ -53,10 +55,14 @@ class Composer:
 
         register_resolvers()
         OmegaConf.register_new_resolver("run_dir", lambda: "runs/check", replace=True)
-        GlobalHydra.instance().clear()
         try:
-            with initialize_config_module("facesr_bench.conf", version_base="1.3"):
-                return plain(compose("config", [*self._search, *self._words, f"scale={scale}"]))
+            if self._unresolved is None:  # reading the YAML files takes most of the time
+                GlobalHydra.instance().clear()
+                with initialize_config_module("facesr_bench.conf", version_base="1.3"):
+                    self._unresolved = compose("config", [*self._search, *self._words])
+            config = deepcopy(self._unresolved)
+            config.scale = scale
+            return plain(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(
                 f"conf/method/{self.choice}.yaml does not compose at scale={scale}: "
