@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_module
 
 import check_toys
 from facesr_bench.check import checkpoints as checkpoint_ticks
 from facesr_bench.check import ranks
 from facesr_bench.check import training as training_ticks
 from facesr_bench.check.__main__ import main
-from facesr_bench.check.composing import Composer
+from facesr_bench.check.composing import FEW_FACES, Composer
 from facesr_bench.check.rank_worker import main as worker
 from facesr_bench.check.running import TICKS, check, chosen_ticks
 from facesr_bench.check.subject import Subject
 from facesr_bench.check.tick import Fault, Outcome
+from facesr_bench.config import plain
 from facesr_bench.errors import UsageError
 from forked import Forked
 
@@ -150,6 +152,16 @@ def test_a_process_that_ends_is_told(tmp_path: Path) -> None:
         Fault, match=r"does not train on two processes: FileNotFoundError.*job.json"
     ):
         ranks.compare(subject, tmp_path)
+
+
+def test_all_scales_come_of_one_composition_and_are_what_a_run_would_get() -> None:
+    composer = Composer(["+method=pan"])
+    composer.at("smoke")
+    with initialize_config_module("facesr_bench.conf", version_base="1.3"):
+        run = compose("config", ["+method=pan", *FEW_FACES, "scale=slim", "trainer=cpu",
+                                 "metrics=none", "logger=none"])  # fmt: skip
+    assert composer.at("slim") == plain(run)
+    assert composer.at("slim")["method"] != composer.at("smoke")["method"]
 
 
 def test_the_command_prints_and_tells_by_its_exit_code(
