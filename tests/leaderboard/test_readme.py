@@ -8,7 +8,7 @@ import pytest
 from command_line import ROOT
 from facesr_bench.errors import DataError
 from facesr_bench.leaderboard.formats import FORMATS
-from facesr_bench.leaderboard.readme import RECORDS, committed_tables, main, written
+from facesr_bench.leaderboard.readme import RECORDS, committed_tables, honesty, main, written
 from facesr_bench.leaderboard.records import find_records
 from facesr_bench.leaderboard.run_tables import run_tables
 
@@ -33,6 +33,14 @@ def test_a_changed_record_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(text)
     assert main(["--root", str(tmp_path)]) == 0
     assert (tmp_path / "README.md").read_text() != text
+
+
+def test_a_method_without_a_record_is_named_as_such() -> None:
+    told = honesty(committed_tables(ROOT))
+    assert "| pan | - | golden-equal | equals its specification in parameter counts" in told
+    assert "no whole run is recorded" in told
+    assert told.count("| pulse |") == 1
+    assert told.count("| bicubic | - |") == 0
 
 
 def test_committed_records_name_no_machine() -> None:

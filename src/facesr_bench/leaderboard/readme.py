@@ -22,6 +22,7 @@ from facesr_bench.images import write_atomically
 from facesr_bench.leaderboard.model import Table
 from facesr_bench.leaderboard.records import find_records
 from facesr_bench.leaderboard.run_tables import run_tables
+from facesr_bench.leaderboard.status import golden, with_golden
 from facesr_bench.results import read_record, write_record
 
 RECORDS = Path("docs") / "records"
@@ -64,13 +65,22 @@ def upright(table: Table) -> str:
 
 
 def honesty(tables: Sequence[Table]) -> str:
-    """What has and has not been reproduced: each method once for each protocol, with its reason."""
+    """What has and has not been reproduced: each method once for each protocol, with its reason.
+
+    Methods that no record is of stand there too: they have no number to be trusted.
+    """
     lines = [_line(["method", "protocol", "status", "why"]), "|---|---|---|---|"]
     for table in tables:
         for row in table.rows:
             if row.status is not None and table.protocol is not None:
                 where = f"{table.protocol['name']}@{table.protocol['version']}"
                 lines.append(_line([row.name, where, row.status.name, row.status.reason]))
+    measured = {str(row.record["method"]) for table in tables for row in table.rows if row.record}
+    for name in with_golden():
+        if name not in measured:
+            equal = (golden(name) or {})["equal"]
+            why = f"equals its specification in {equal}; no whole run is recorded"
+            lines.append(_line([name, "-", "golden-equal", why]))
     return "\n".join(lines) + "\n"
 
 

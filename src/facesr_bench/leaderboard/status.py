@@ -38,6 +38,12 @@ def golden(folder: str) -> dict[str, str] | None:
     return content
 
 
+def with_golden() -> list[str]:
+    """Methods that tests hold equal to a specification."""
+    folders = (files("facesr_bench.methods") / "").iterdir()
+    return sorted(folder.name for folder in folders if golden(folder.name))
+
+
 def status_of(record: Record) -> Status:
     """The status a row shows."""
     matches = list(printed_rows(record))
