@@ -40,7 +40,7 @@ class TableSweeper(Sweeper):
             arguments: overrides of the command line.
         """
         from facesr_bench import launch
-        from facesr_bench.experiments.plan import plan
+        from facesr_bench.experiments.plan import left_out, plan
         from facesr_bench.experiments.sweep import Sweep
 
         table: Any = OmegaConf.to_container(self.config.table, resolve=True)
@@ -63,6 +63,8 @@ class TableSweeper(Sweeper):
         if sweep.failed:
             launch.codes.append(1)
         print(sweep.summary())
+        for name, reason in left_out(table).items() if scale == "smoke" else ():
+            print(f"  {name} is left out at scale=smoke: {reason}.")
         print(
             f"  facesr-bench leaderboard {root} --paper {table['paper']} --table {table['number']}"
         )

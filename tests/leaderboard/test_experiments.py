@@ -10,7 +10,7 @@ import yaml
 from command_line import ROOT
 from facesr_bench.errors import ConfigError
 from facesr_bench.experiments.note import note_finished
-from facesr_bench.experiments.plan import Cell, plan
+from facesr_bench.experiments.plan import Cell, left_out, plan
 from facesr_bench.experiments.sweep import Sweep
 from facesr_bench.papers import find_table, paper_names, read_paper
 
@@ -131,6 +131,16 @@ def test_some_cells_bring_those_they_need() -> None:
         plan(table | {"only": ["ESRGAN"]}, "full", Path("r"), [])
     with pytest.raises(ConfigError, match="needs run"):
         plan(table | {"cells": {"x": {"ran": []}}, "only": None}, "full", Path("r"), [])
+
+
+def test_a_row_that_cannot_run_without_weights_is_left_out_at_smoke_only() -> None:
+    table = table_of("propulse/table2")
+    assert list(left_out(table)) == ["only_L_id"]
+    small, whole = (plan(table, scale, Path("r"), []) for scale in ("smoke", "full"))
+    gone = {cell.name.split(" on ")[0] for cell in whole} - {
+        cell.name.split(" on ")[0] for cell in small
+    }
+    assert gone == {"only_L_id"}
 
 
 class Machine:

@@ -13,9 +13,10 @@
         SCGAN: {run: [+method=scgan]}
 
 A cell has ``run`` (overrides), and may have ``full`` and ``smoke`` (more of them, not at or only at
-scale=smoke), ``data`` of its own, ``trains`` (``first``: on its first data; these weights are tested
-on the others; ``each``; ``no``), ``weights`` and ``prior`` (a cell whose checkpoint it starts from, or
-whose generator it stands on; ``prior`` is left out at scale=smoke).
+scale=smoke; ``smoke: {left_out: WHY}`` where it cannot run there), ``data`` of its own, ``trains``
+(``first``: on its first data; these weights are tested on the others; ``each``; ``no``), ``weights``
+and ``prior`` (a cell whose checkpoint it starts from, or whose generator it stands on; ``prior`` is
+left out at scale=smoke).
 """
 
 import re
@@ -82,9 +83,19 @@ def plan(table: Mapping[str, Any], scale: str, root: Path, user: Sequence[str]) 
     names = list(table.get("only") or cells)
     if scale == "smoke":  # the embedded prior stands in for those trained here
         priors = {cell.get("prior") for cell in cells.values()}
-        names = [name for name in names if name not in priors]
+        names = [name for name in names if name not in priors and name not in left_out(table)]
     wanted = _with_needed(cells, names, scale)
     return [run for name in wanted for run in _runs(name, table, scale, root, user)]
+
+
+def left_out(table: Mapping[str, Any]) -> dict[str, str]:
+    """Cells that cannot run at scale=smoke, and why."""
+    said = {name: cell.get("smoke") for name, cell in table["cells"].items()}
+    return {name: str(smoke["left_out"]) for name, smoke in said.items() if _is_reason(smoke)}
+
+
+def _is_reason(smoke: object) -> bool:
+    return isinstance(smoke, Mapping) and set(smoke) == {"left_out"}
 
 
 def slug(name: str) -> str:
