@@ -45,7 +45,7 @@ GOAL = 0.8
 """Share of the bound that the runtime ratio against our PULSE is to reach."""
 
 
-def settings_of(run: Path | None) -> Settings:
+def settings_of(run: Path | None, n_feats: int | None = None) -> Settings:
     """The configuration of a finished run, or of an untrained one on the embedded faces."""
     if run is not None:
         content: Settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
@@ -56,9 +56,9 @@ def settings_of(run: Path | None) -> Settings:
 
     register_resolvers()
     with initialize_config_module("facesr_bench.conf", version_base="1.3"):
-        return plain(
-            compose("config", ["+method=propulse", "+data=tiny", "scale=slim", "logger=none"])
-        )
+        words = ["+method=propulse", "+data=tiny", "scale=slim", "logger=none"]
+        words += [] if n_feats is None else [f"method.n_feats={n_feats}"]
+        return plain(compose("config", words))
 
 
 def trained(run: Path) -> Method:
@@ -187,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, nargs="?", help="finished run of +method=propulse")
     parser.add_argument("--psp", help="a finished run of +method=psp, or registered weights")
+    parser.add_argument("--n-feats", type=int, help="of an untrained one, instead of slim's")
     parser.add_argument("--images", type=int, default=0, help="to score; 0: none")
     parser.add_argument("--timed", type=int, default=5, help="repeats of the timing")
     parser.add_argument("--steps", type=int, default=100, help="of PULSE")
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
     torch.backends.cudnn.allow_tf32 = False
-    settings = settings_of(options.run)
+    settings = settings_of(options.run, options.n_feats)
     data, methods = build_data(settings["data"]), competitors(options, settings)
     test_set = data.test_set
     lr = lr_faces(test_set.lr[: options.timed], options.device)

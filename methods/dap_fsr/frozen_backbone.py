@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchvision.models.resnet import Bottleneck
 
 from .backbone import Maps, ResNet
-from .istn import ISTN
+from .istn import ISTN, places
 
 _EPS = 1e-5
 
@@ -102,7 +102,7 @@ class Aligner:
         theta = self.istn.theta_of(planes(y))
         size = (x.shape[1], x.shape[2])
         if size not in self.places:
-            self.places[size] = _places(*size).to(x)
+            self.places[size] = places(*size).to(x)
         grid = (self.places[size] @ theta.transpose(1, 2)).view(*x.shape[:3], 2)
         return rows(
             functional.grid_sample(
@@ -147,11 +147,3 @@ def halved(x: Tensor) -> Tensor:
 def overlapping(x: Tensor) -> Tensor:
     """The stem's max pooling (3x3, stride 2, padding 1) of rows with even sides."""
     return rows(functional.max_pool2d(planes(x), 3, stride=2, padding=1))
-
-
-def _places(height: int, width: int) -> Tensor:
-    """(height * width, 3): x, y and 1 of each pixel's centre, as ``affine_grid`` has them."""
-    x = (torch.arange(width) * 2 + 1) / width - 1
-    y = (torch.arange(height) * 2 + 1) / height - 1
-    grid = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1).flatten(0, 1)
-    return functional.pad(grid, (0, 1), value=1.0)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facesr_bench.nets.recording import is_recorded
 from facesr_bench.nets.stylegan1.layers import SLOPE, EqualConv, four_shifts
 
 
@@ -58,6 +59,10 @@ class Blur(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Blur, and add a number per channel in the same pass over memory."""
+        if is_recorded():  # in a graph there are no functions of Python, and no gradients
+            width = int(x.shape[1])
+            weight = self.kernel.expand(width, 1, 3, 3)
+            return functional.conv2d(x, weight, bias, padding=1, groups=width)
         out: Tensor = _SelfAdjoint.apply(x, self.kernel, bias)  # type: ignore[no-untyped-call]
         return out
 

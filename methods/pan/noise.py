@@ -35,13 +35,14 @@ class FixedNoise:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._maps: dict[tuple[str, torch.Size, torch.device], Tensor] = {}
+        self._maps: dict[tuple[str, tuple[int, int], torch.device], Tensor] = {}
 
     def __call__(self, layer: str, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (1, 1, H, W); drawn on the CPU, so devices agree."""
-        key = (layer, features.shape[2:], features.device)
+        height, width = (int(side) for side in features.shape[2:])
+        key = (layer, (height, width), features.device)
         if key not in self._maps:
             generator = torch_rng(self._seed, "pan-noise-eval", layer)
-            drawn = torch.randn(1, 1, *features.shape[2:], generator=generator)
+            drawn = torch.randn(1, 1, height, width, generator=generator)
             self._maps[key] = drawn.to(features.device)
         return self._maps[key]

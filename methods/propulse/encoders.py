@@ -175,7 +175,7 @@ class ScaleEncoder(nn.Module):
             if made >= wanted:
                 break
             x = group(x if self.chain else stem)
-            found.append(tail(x).unflatten(1, (head.codes, self.w_dim)))
+            found.append(tail(x).view(-1, head.codes, self.w_dim))
             made += head.codes
         return torch.cat(found, dim=1)
 

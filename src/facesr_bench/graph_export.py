@@ -105,6 +105,9 @@ def export_graph(method: Method, side: int, kind: str) -> tuple[bytes, Parity]:
         ) in trained:  # what is no part of a network becomes a constant, without gradient
             parameter.requires_grad_(False)
         with torch.no_grad(), warnings.catch_warnings():
+            method.super_resolve(
+                example
+            )  # what is computed once and kept is a constant of the graph
             # The tracer warns of every size that becomes a constant; sizes are constants here.
             warnings.simplefilter("ignore")
             content = (_torchscript if kind == "torchscript" else _onnx)(method, example)

@@ -47,8 +47,9 @@ def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tenso
     with exact(x) if slow else nullcontext():
         image = x.float() if slow else x
         taps = torch.tensor(_TAPS, dtype=image.dtype, device=x.device)
-        kernel = (gain * torch.outer(taps, taps)).expand(x.shape[1], 1, 4, 4)
-        image = functional.conv2d(image, kernel, padding=padding, stride=stride, groups=x.shape[1])
+        width = int(x.shape[1])  # ONNX wants a kernel of known shape
+        kernel = (gain * torch.outer(taps, taps)).expand(width, 1, 4, 4)
+        image = functional.conv2d(image, kernel, padding=padding, stride=stride, groups=width)
         return image.to(x.dtype) if slow else image
 
 

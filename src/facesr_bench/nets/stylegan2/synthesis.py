@@ -90,7 +90,8 @@ class Block(nn.Module):
         if x is None:
             # A copy: views of parameters count as requiring gradients under no_grad, which the FLOP
             # counter's hooks do not survive.
-            x = self.const.repeat(len(ws), 1, 1, 1)
+            # Not len, which would write the batch of an example into a recorded graph.
+            x = self.const.repeat(ws.shape[0], 1, 1, 1)
         for index, convolution in enumerate(self.convolutions):
             x = convolution(x, ws[:, index], noise[index])
         colour = self.torgb(x, ws[:, -1])
