@@ -67,7 +67,7 @@ def exports(subject: Subject) -> str:
     subject.must_restore()
     method = subject.ready
     if not subject.kind.exportable:
-        raise NotClaimed("exportable is false")
+        raise NotClaimed(subject.kind.no_export.rstrip(".") or "exportable is false")
     one, other = subject.lr[:1], subject.lr[-1:].flip(3)
 
     def graph(lr: Tensor) -> Tensor:  # a LightningModule itself has properties no tracer likes
