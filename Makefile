@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
 
-.PHONY: demo test lint bench tables experiments-smoke test-oldest test-wheel clean
+.PHONY: demo test lint bench bands tables experiments-smoke test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
@@ -19,6 +19,9 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## speed and memory; ratios, never a test
 	$(BIN)/python benchmarks/bench.py
+
+bands: $(READY)  ## does each method still learn as recorded in docs/bands? minutes of CPU
+	OMP_NUM_THREADS=1 $(BIN)/python -m facesr_bench.bands
 
 test-oldest:  ## the tests on the oldest versions pyproject.toml allows (needs uv; an hour)
 	uv venv --quiet --python 3.11 .venv-oldest

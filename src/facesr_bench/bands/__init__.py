@@ -1,0 +1,1 @@
+"""Convergence bands: does a method still learn as it did when its curves were recorded?"""
