@@ -424,7 +424,7 @@ def test_rosinality_training_checkpoints_open_and_nothing_else_does(tmp_path, do
     path = tmp_path / "toy.pt"
     door("toy.pt", "{kind: torch, inside: [g_ema], beside: [latent_avg], count: 2}")
     torch.save({"g_ema": state, "latent_avg": torch.ones(2), "args": args}, path)
-    allowed = torch.serialization.get_safe_globals()
+    allowed = list(torch.serialization.get_safe_globals())
     import_file(path)
     assert set(load_state(locate("toy"))) == {"style.1.weight", "latent_avg"}
     assert set(torch.serialization.get_safe_globals()) == set(allowed)

@@ -73,7 +73,7 @@ def _list() -> int:
     table.add_column("here", no_wrap=True)
     table.add_column("MB", justify="right", no_wrap=True)
     table.add_column("licence", max_width=18)
-    table.add_column("what it is, and what needs it", max_width=_WIDTH - 62)
+    table.add_column("what it is, and what needs it", max_width=_WIDTH - 63)
     for name, known in sorted(registry().items()):
         here = any(path_of(file).is_file() for file in known.files)
         words = Text("\n".join((known.what, *known.users)))

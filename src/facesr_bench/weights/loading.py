@@ -124,7 +124,7 @@ def _namespace_allowed() -> Iterator[None]:
     """
     from torch import serialization
 
-    before = serialization.get_safe_globals()
+    before = list(serialization.get_safe_globals())  # PyTorch 2.4 hands out its own list
     serialization.add_safe_globals([argparse.Namespace])
     try:
         yield
