@@ -32,7 +32,9 @@ WEIGHTS = StartingWeights("trained here", [], None)
 @pytest.fixture(autouse=True)
 def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing a method takes most of a cell's time, and is tested elsewhere."""
-    monkeypatch.setattr(running, "measure_cost", lambda *_: Cost(1, 1, 1.0, 1.0, 1, 1, "none"))
+    monkeypatch.setattr(
+        running, "measure_cost", lambda *_, **__: Cost(1, 1, 1.0, 1.0, 1, 1, "none")
+    )
 
 
 def settings(keep_sr: bool = False, **adaptation: Any) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def settings(keep_sr: bool = False, **adaptation: Any) -> dict[str, Any]:
             "measures": {"psnr_rgb": PSNR},
         },
         "seed": 2020, "scale": "smoke", "label": None, "keep_sr": keep_sr, "stage": "adapt",
-        "adaptation": {"seeds": 2, **adaptation},
+        "adaptation": {"seeds": 2, **adaptation}, "cost_seconds": 0.1,
     }  # fmt: skip
 
 

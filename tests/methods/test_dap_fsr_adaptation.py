@@ -206,7 +206,7 @@ def test_hard_mixing_takes_the_last_three_layers_of_the_target() -> None:
 def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     states = []
     for seed in (0, 0, 1):
-        method = build()
+        method = build(inner=1)
         torch.manual_seed(seed + 40)  # no draw comes from the global generator
         method.adapt(exemplars(), seed, nothing)
         states.append(method.state_dict())
@@ -216,7 +216,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 
 
 def test_several_exemplars_are_all_used() -> None:
-    method = build(batch=4)
+    method = build(batch=4, outer=1, inner=1)
     run = damma(method, exemplars(3))
     rows, w_t, _ = run._draw(0)
     assert sorted(set(rows.tolist())) == [0, 1, 2] and len(rows) == 4
@@ -248,7 +248,7 @@ def test_every_switch_changes_what_is_learned() -> None:
     made: dict[str, Tensor] = {}
     lr = faces()["lr"]
     for name, arguments in SWITCHES.items():
-        method = build(phi_lr=1e-2, outer=1, **arguments)
+        method = build(phi_lr=1e-2, outer=1, inner=1, **arguments)
         method.adapt(exemplars(), 0, nothing)
         with torch.no_grad():
             made[name] = method.eval().super_resolve(lr)
@@ -258,7 +258,9 @@ def test_every_switch_changes_what_is_learned() -> None:
     ]
     assert not same
     # (c) must be reproducible without any source code: nothing of the source may leak into it.
-    other = build(phi_lr=1e-2, outer=1, target="exemplar", source_codes="mapping", alpha_start=0.1)
+    other = build(
+        phi_lr=1e-2, outer=1, inner=1, target="exemplar", source_codes="mapping", alpha_start=0.1
+    )
     other.adapt(exemplars(), 0, nothing)
     with torch.no_grad():
         assert torch.equal(other.eval().super_resolve(lr), made["(c) exemplar"])
