@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "scale": "full",
     "seed": 1,
     "keep_sr": False,
+    "cost_seconds": 0.1,
 }
 
 
