@@ -171,6 +171,10 @@ def test_branches_read_and_do_not_touch() -> None:
     for image in (images[64], generator(ws, [64])[64]):  # from folded constants, so up to rounding
         torch.testing.assert_close(image, alone, rtol=0, atol=1e-5 * float(alone.abs().max()))
     assert torch.equal(generator(ws, [32])[32], images[32])
+    method.prior.network.synthesis.requires_grad_(True)  # unfolded: to the bit
+    assert torch.equal(generator(ws)[64], generator(ws, [64])[64])
+    assert torch.equal(generator(ws)[64], method.prior.network.synthesis(ws))
+    method.prior.network.synthesis.requires_grad_(False)
     # I_r depends on codes 0 ... n_r - 2: the last of n_r enters through colour and the next block
     for index, same in ((7, True), (6, False)):
         moved = ws.clone()
