@@ -77,6 +77,7 @@ class ProPULSE(ProPULSEInference):
     )
     reference: ClassVar[str] = "none: https://github.com/youngAt19/Pro-PULSE holds a README only"
     pairing: ClassVar[Literal["paired", "unpaired", "hr"]] = "paired"
+    rank_dependent: ClassVar[str] = "a share of fewer than four images holds no whole group of D's"
 
     def __init__(
         self,
