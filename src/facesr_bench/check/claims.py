@@ -50,6 +50,8 @@ def parameters_counted(subject: Subject) -> str:
             f"leaves out {left_out[0]}, which super_resolve reads: its parameters and cost would be "
             "told too small",
         )
+    # What is made of weights once, on first use, and kept stands for the weights it was made of.
+    read |= _read_first(subject)
     idle = sorted(n for n, p in own.items() if id(p) in declared and n not in read)
     count, unread = count_parameters(method), sum(own[name].numel() for name in idle)
     # A stage that is off or a constant folded from a weight is not read; a critic is far more.
@@ -60,6 +62,15 @@ def parameters_counted(subject: Subject) -> str:
             f"{idle[0]}: return the networks that run at test time only",
         )
     return f"{count:,} parameters" + (f", {unread:,} of them not read" if unread else "")
+
+
+def _read_first(subject: Subject) -> set[str]:
+    """Names of the parameters that the first image of a fresh method reads."""
+    method = subject.fresh()
+    with torch.no_grad(), _Reads() as reads:
+        method.restore(subject.lr[:1], subject.keys[:1])
+    named = method.named_parameters()
+    return {n for n, p in named if p.untyped_storage().data_ptr() in reads.seen}
 
 
 def exports(subject: Subject) -> str:
