@@ -4,15 +4,19 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
 
-.PHONY: demo test lint bench bands tables experiments-smoke test-oldest test-wheel clean
+.PHONY: demo test check lint bench bands tables experiments-smoke test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
 
 test: $(READY)  ## the whole test suite, on both cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)  ## what facesr-bench check asks of every method and make test leaves out: training again, two processes, the paper's size
+	printf '%s\n' $(CHECKED) | OMP_NUM_THREADS=1 xargs -P 2 -I METHOD $(BIN)/facesr-bench check +method=METHOD --only overfit resume ranks flops
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy src/facesr_bench && $(BIN)/mypy methods datasets

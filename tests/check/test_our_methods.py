@@ -19,7 +19,7 @@ TWICE = {"lanczos", "nearest"}
 """The class of ``bicubic`` with another kernel: its YAML alone is checked."""
 
 COVERED = {"overfit", "resume", "ranks", "flops"}
-"""Ticks that train again or build the paper's size; the tests of each method do that."""
+"""Ticks that train again or build the paper's size: for `make check`, and each method's tests."""
 
 FEWER = {
     "dap_fsr": ["budget.images=4", "budget.batch_size=2", "statistics_samples=100"],
