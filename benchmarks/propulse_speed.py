@@ -143,6 +143,7 @@ def run(options: argparse.Namespace) -> StepAbout:
         identity=None,
         channels_last=options.channels_last,
     )
+    method.progress.trained |= {"branches", "base"}  # a step costs the same on parts nobody trained
     steps = options.warm_up + options.steps
     row = {"name": "E_W+", "images": options.batch * steps, "batch_size": options.batch}
     budget = method.make_budget({"phases": [row | {"train": "scales", "side": side}]})
