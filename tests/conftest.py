@@ -1,8 +1,10 @@
 """Shared by all tests: one cache of rendered faces, and the real command line."""
 
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ def _offline() -> None:
     known = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = folder if not known else f"{folder}{os.pathsep}{known}"
     os.environ["FACESR_TESTS_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command run in this process sets up the terminal's log; the next hears all the same."""
+    log = logging.getLogger("facesr_bench")
+    before = log.level, log.propagate, list(log.handlers)
+    yield
+    log.level, log.propagate, log.handlers = before
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Shared by tests that call commands in this process."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,10 @@ from facesr_bench.weights.registry import CONF_VARIABLE
 
 
 @pytest.fixture
-def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Commands log and write below tmp_path, and leave nothing behind."""
+def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands write below tmp_path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(CONF_VARIABLE, "")
-    root = logging.getLogger("facesr_bench")
-    before = (root.level, root.propagate, list(root.handlers))
-    yield
-    root.setLevel(before[0])
-    root.propagate, root.handlers = before[1], before[2]
 
 
 @pytest.fixture(scope="session")

@@ -313,7 +313,8 @@ def test_killed_at_any_moment_it_goes_on(how: signal.Signals, lab: Any) -> None:
         assert path.suffix == ".png" and read_rgb(path).shape == (16, 16, 3)  # none is half-written
     with Journal(lab.out / ".work/progress.jsonl") as journal:
         listed = {key: (lab.out / "images" / key).stat().st_mtime_ns for key in journal}
-    assert len(images) - 2 <= len(listed) <= len(images)
+    in_flight = 2 * 2 + 2  # with two workers; written perhaps, but not yet in the journal
+    assert len(images) - in_flight <= len(listed) <= len(images)
 
     assert lab.call("--set", "slow=0.03") == 0
     for key, before in listed.items():  # finished ones are not made again

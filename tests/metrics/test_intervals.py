@@ -21,7 +21,9 @@ def test_mean_equals_the_normal_interval_and_scipys_bootstrap():
     assert interval.se == pytest.approx(se, rel=0.02)
     normal = (VALUES.mean() - 1.96 * se, VALUES.mean() + 1.96 * se)
     assert interval.ci95 == pytest.approx(normal, abs=0.15 * se)
-    scipys = stats.bootstrap((VALUES,), np.mean, n_resamples=10_000, method="percentile", rng=0)
+    scipys = stats.bootstrap(
+        (VALUES,), np.mean, n_resamples=10_000, method="percentile", random_state=0
+    )
     assert interval.ci95 == pytest.approx(tuple(scipys.confidence_interval), abs=0.1 * se)
     assert Intervals().mean(KEYS, VALUES) == interval != Intervals(seed=1).mean(KEYS, VALUES)
 

@@ -22,7 +22,9 @@ CASES = [
 ]
 
 
-TO_THE_BIT = ("psnr", "ssim", "lr_", "swd", "niqe")
+TO_THE_BIT = ("psnr", "ssim", "lr_", "niqe")
+if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # 1.26: 4e-10 apart, from process to process
+    TO_THE_BIT += ("swd",)
 
 
 def put_squeezenet(path):

@@ -51,11 +51,12 @@ class EqualConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.weight_mul = gain / math.sqrt(inputs * kernel**2)
+        self.padding = kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale the stored weights and apply them."""
-        padding = self.weight.shape[-1] // 2
-        return functional.conv2d(x, self.weight * self.weight_mul, self.bias, padding=padding)
+        weight = self.weight * self.weight_mul
+        return functional.conv2d(x, weight, self.bias, padding=self.padding)
 
 
 class Blur(nn.Module):

@@ -46,7 +46,7 @@ class FoldedConv(nn.Module):
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
-        self.up, self.demodulate = conv.up, conv.demodulate
+        self.up, self.demodulate, self.padding = conv.up, conv.demodulate, conv.padding
 
     def steer(self, w: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor | None]:
         """Codes (N, w_dim) to styles (N, width_in) and, with demodulation, gains (N, width)."""
@@ -70,7 +70,7 @@ class FoldedConv(nn.Module):
         if self.up:
             out = smooth(functional.conv_transpose2d(x, kernel, stride=2), padding=1, gain=4)
         else:
-            out = functional.conv2d(x, kernel, padding=kernel.shape[2] // 2)
+            out = functional.conv2d(x, kernel, padding=self.padding)
         bias = None if shift is None else shift.to(out.dtype)[:, None, None]
         if gain is None:
             return out if bias is None else out + bias

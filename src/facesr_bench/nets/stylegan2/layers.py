@@ -127,6 +127,7 @@ class ModulatedConv(nn.Module):
         self.affine = EqualLinear(w_dim, width_in, start=1)
         self.scale = 1 / math.sqrt(width_in * kernel**2)
         self.up = up
+        self.padding = kernel // 2  # a number: a trace would make a tensor of the weight's shape
         self.demodulate = demodulate
         self.fused = fused
 
@@ -172,8 +173,7 @@ class ModulatedConv(nn.Module):
 
     def _convolution(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
         if not self.up:
-            padding = weight.shape[2] // 2
-            return functional.conv2d(x, weight.to(x.dtype), padding=padding, groups=groups)
+            return functional.conv2d(x, weight.to(x.dtype), padding=self.padding, groups=groups)
         # A transposed convolution wants inputs first, within each group.
         weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
         return functional.conv_transpose2d(x, weight.to(x.dtype), stride=2, groups=groups)
