@@ -23,6 +23,7 @@ from report import VARIABLE
 HERE = Path(__file__).parent
 QUICK: dict[str, list[str]] = {
     "everyday": ["--images", "50", "--repeats", "1"],
+    "training_steps": ["--scale", "smoke"],
     "scgan_speed": ["--scale", "smoke", "--batch", "4", "--steps", "3", "--clock", "cpu"],
     "pan_speed": ["--scale", "smoke", "--sides", "16", "--steps", "3", "--clock", "cpu"],
     "pulse_speed": ["--batch", "2", "--steps", "5", "--repeats", "1", "--clock", "cpu"],
@@ -41,10 +42,18 @@ QUICK: dict[str, list[str]] = {
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
+    """What the numbers were taken on: what kind of machine, not which."""
+    import torch
+
     from facesr_bench.results import device_facts, git_state, package_versions
 
-    return {"device": device_facts("cpu"), "versions": package_versions(), "git": git_state()}
+    facts = device_facts("cpu")
+    device = {
+        "cores": facts["cores"],
+        "threads": facts["threads"],
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+    }
+    return {"device": device, "versions": package_versions(), "git": git_state()}
 
 
 def collect(names: list[str], quick: bool) -> tuple[list[dict[str, Any]], list[str]]:
@@ -67,8 +76,8 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
     """The table."""
     device, commit = about["device"], (about["git"] or {}).get("commit", "?")[:12]
     lines = [
-        f"{device['name']}, {device['threads']} threads, torch {about['versions']['torch']}, "
-        f"commit {commit}. Ratios above 1 are in our favour.",
+        f"{device['cores']} cores, {device['vectors']}, {device['threads']} threads, "
+        f"torch {about['versions']['torch']}, commit {commit}. Ratios above 1 are in our favour.",
         "",
         "| what | ours | compared with | unit | ratio |",
         "|---|---:|---:|---|---:|",
