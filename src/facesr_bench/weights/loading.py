@@ -6,8 +6,7 @@ a fabricated file under an official name loads everywhere without a word.
 
 import argparse
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,28 +108,13 @@ def _content(path: Path, layout: Layout) -> Any:
             raise WeightsError(f"{path} has no network {name!r}, only {', '.join(networks)}.")
         arrays, _ = stylegan2_of_tf(networks[name].arrays)
         return {name: {key: torch.from_numpy(array) for key, array in arrays.items()}}
+    from torch.serialization import safe_globals
+
     from facesr_bench.checkpoints import read_checkpoint
 
-    with _namespace_allowed():
+    # rosinality's training checkpoints hold one: a bag of attributes, which runs nothing.
+    with safe_globals([argparse.Namespace]):
         return read_checkpoint(path)
-
-
-@contextmanager
-def _namespace_allowed() -> Iterator[None]:
-    """Let torch.load fill an ``argparse.Namespace``, which rosinality's training checkpoints hold.
-
-    It is a bag of attributes and runs nothing. ``torch.serialization.safe_globals`` is the same from
-    PyTorch 2.5 on.
-    """
-    from torch import serialization
-
-    before = list(serialization.get_safe_globals())  # PyTorch 2.4 hands out its own list
-    serialization.add_safe_globals([argparse.Namespace])
-    try:
-        yield
-    finally:
-        serialization.clear_safe_globals()
-        serialization.add_safe_globals(before)
 
 
 def load_arrays(file: WeightFile) -> "dict[str, NDArray[np.float64]]":
