@@ -257,6 +257,7 @@ def test_crlf_and_a_missing_line_of_zeros_are_accepted(tmp_path):
         (FILES["wider_face_split/wider_face_train.mat"][:900], "is not a whole MATLAB file"),
         (b"no such thing", "is not a whole MATLAB file"),
     ],
+    ids=["web page", "pointer", "cut", "other"],  # the file's own bytes hold the time
 )
 def test_damaged_matlab_files(tmp_path, content, message):
     name = "wider_face_split/wider_face_train.mat"
