@@ -65,9 +65,7 @@ def sliced_jackknife(
     number = int(groups.max()) + 1
 
     def leave_out(pair: tuple[Floats, Floats]) -> list[float]:
-        orders = [np.argsort(values) for values in pair]
-        x, y = (values[order] for values, order in zip(pair, orders, strict=True))
-        group_x, group_y = (small[order] for order in orders)
+        (x, group_x), (y, group_y) = (_sorted_with(values, small) for values in pair)
         dropped = [_gap(x[group_x != g], y[group_y != g]) for g in range(number)]
         return [_gap(x, y), *dropped]
 
@@ -88,6 +86,23 @@ def _chunks(directions: Floats, patches: int) -> list[Floats]:
 def _project(cloud: Floats, directions: Floats) -> Floats:
     """Projections (d, n), a contiguous row for each direction."""
     return np.ascontiguousarray(directions.T) @ cloud.T
+
+
+def _sorted_with(values: Floats, groups: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.uint8]]:
+    """Values (n,) in order, and the group of each.
+
+    Value and group make one whole number, and those are sorted: half the time of ``argsort``.
+    """
+    keys = _monotone(values.view(np.int32)).astype(np.int64)
+    keys <<= 8
+    keys |= groups
+    keys.sort()
+    return _monotone((keys >> 8).astype(np.int32)).view(np.float32), keys.astype(np.uint8)
+
+
+def _monotone(bits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The bits of floats to integers in the same order, and back: negative ones turned round."""
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
 def _gap(x: Floats, y: Floats) -> float:
