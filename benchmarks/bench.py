@@ -23,7 +23,7 @@ from report import VARIABLE
 HERE = Path(__file__).parent
 QUICK: dict[str, list[str]] = {
     "everyday": ["--images", "50", "--repeats", "1"],
-    "training_steps": ["--scale", "smoke"],
+    "training_steps": ["--scale", "smoke", "--clock", "cpu"],
     "scgan_speed": ["--scale", "smoke", "--batch", "4", "--steps", "3", "--clock", "cpu"],
     "pan_speed": ["--scale", "smoke", "--sides", "16", "--steps", "3", "--clock", "cpu"],
     "pulse_speed": ["--batch", "2", "--steps", "5", "--repeats", "1", "--clock", "cpu"],

@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,11 @@ def _offline() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """A command run in this process sets up the terminal's log; the next hears all the same."""
+def _heard_by_caplog() -> None:
+    """Whatever command ran in this process before: it sets up the terminal's log."""
     log = logging.getLogger("facesr_bench")
-    before = log.level, log.propagate, list(log.handlers)
-    yield
-    log.level, log.propagate, log.handlers = before
+    log.setLevel(logging.NOTSET)
+    log.propagate, log.handlers = True, []
 
 
 @pytest.fixture
