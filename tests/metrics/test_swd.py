@@ -8,7 +8,7 @@ from facesr_bench.errors import ConfigError, NotComputed
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.swd import SWD
-from facesr_bench.metrics.swd_distance import sliced_distance, sliced_jackknife
+from facesr_bench.metrics.swd_distance import sliced_distance, sliced_distances, sliced_jackknife
 from facesr_bench.metrics.swd_patches import laplacian_pyramid, normalise, unit_directions
 from facesr_bench.metrics.swd_reference import reference_swd
 
@@ -86,6 +86,7 @@ def test_jackknife_drops_groups_from_both_clouds():
     groups = np.repeat(np.arange(12) % 5, 16)
     value, dropped = sliced_jackknife(a, b, directions, groups, threads=2)
     assert value == sliced_distance(a, b, directions)
+    assert [value] == sliced_distances([a], b, directions, threads=3)
     for group in range(5):
         kept = groups != group
         expected = sliced_distance(a[kept], b[kept], directions)

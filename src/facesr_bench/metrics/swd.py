@@ -178,11 +178,11 @@ class SWD(FaceMetric):
         directions = unit_directions(rng.standard_normal((DIMENSIONS, DIRECTIONS)))
         sr, reference = self._cloud("sr", side, keys), self._cloud("ref", side, keys)
         floor_cloud = self._cloud("floor", side, keys)
-        value, floor = sliced_distances([sr, floor_cloud], reference, directions)
+        threads = torch.get_num_threads()
+        value, floor = sliced_distances([sr, floor_cloud], reference, directions, threads)
         if labels.max() < 1:  # one image, or values wanted without intervals
             return value, floor, np.empty(0)
         few = directions[:, :JACKKNIFE_DIRECTIONS]
-        threads = torch.get_num_threads()
         near, replicates = sliced_jackknife(sr, reference, few, labels, threads)
         return value, floor, replicates + (value - near)  # centred where all directions put it
 

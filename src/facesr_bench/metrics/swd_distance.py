@@ -14,7 +14,7 @@ JACKKNIFE_DIRECTIONS = 128
 
 
 def sliced_distances(
-    clouds: Sequence[Floats], reference: Floats, directions: Floats
+    clouds: Sequence[Floats], reference: Floats, directions: Floats, threads: int = 1
 ) -> list[float]:
     """Mean over directions of the one-dimensional Wasserstein distance, times 1000.
 
@@ -22,18 +22,23 @@ def sliced_distances(
         clouds: normalised patches (n, 147) of one or more sets.
         reference: as many of the set all of them are compared with; projected and sorted once.
         directions: unit columns (147, d).
+        threads: directions sorted at a time; the result does not depend on it.
 
     Returns:
         The distance of each cloud.
     """
     gaps: list[list[float]] = [[] for _ in clouds]
-    for chunk in _chunks(directions, len(reference)):
-        sorted_reference = _project(reference, chunk)
-        sorted_reference.sort(axis=1)
-        for cloud, own in zip(clouds, gaps, strict=True):
-            values = _project(cloud, chunk)
-            values.sort(axis=1)
-            own.extend(_gap(x, y) for x, y in zip(values, sorted_reference, strict=True))
+
+    def ordered(row: Floats) -> Floats:
+        row.sort()
+        return row
+
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk in _chunks(directions, len(reference)):
+            sorted_reference = list(pool.map(ordered, _project(reference, chunk)))
+            for cloud, own in zip(clouds, gaps, strict=True):
+                values = pool.map(ordered, _project(cloud, chunk))
+                own.extend(pool.map(_gap, values, sorted_reference))
     return [float(np.mean(own)) * 1e3 for own in gaps]
 
 
