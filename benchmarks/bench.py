@@ -77,17 +77,22 @@ def markdown(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
     device, commit = about["device"], (about["git"] or {}).get("commit", "?")[:12]
     lines = [
         f"{device['cores']} cores, {device['vectors']}, {device['threads']} threads, "
-        f"torch {about['versions']['torch']}, commit {commit}. Ratios above 1 are in our favour.",
+        f"torch {about['versions']['torch']}, commit {commit}. Ratios above 1 are in our favour, "
+        "but for shares of a bound, which is 1.",
         "",
         "| what | ours | compared with | unit | ratio |",
         "|---|---:|---:|---|---:|",
     ]
     for row in rows:
-        ours, baseline, ratio = (
-            "-" if row[key] is None else f"{row[key]:.3g}" for key in ("ours", "baseline", "ratio")
-        )
+        ours, baseline, ratio = (_figure(row[key]) for key in ("ours", "baseline", "ratio"))
         lines.append(f"| {row['what']} | {ours} | {baseline} | {row['unit']} | {ratio} |")
     return "\n".join(lines) + "\n"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from report import note
+
 from facesr_bench.datasets.synthface import DOMAINS, render_face
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     for size in options.sizes:
         images = max(8, options.images * 64 // max(size, 64))
         rate = images_per_second(size, images, options.seed, options.domain)
+        note(f"drawing faces of {size} px", "images/s", rate)
         print(f"{size:>6} {images:>7} {rate:>9.1f} {1000 / rate:>9.2f}")
 
 
