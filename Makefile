@@ -27,9 +27,9 @@ bench: $(READY)  ## speed and memory; ratios, never a test
 bands: $(READY)  ## does each method still learn as recorded in docs/bands? minutes of CPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m facesr_bench.bands
 
-test-oldest:  ## the tests on the oldest versions pyproject.toml allows (needs uv; twenty minutes)
-	uv venv --quiet --python 3.11 .venv-oldest
-	uv pip install --quiet --python .venv-oldest --resolution lowest-direct --editable '.[dev]'
+test-oldest:  ## the tests on the oldest versions pyproject.toml allows, fifteen minutes; pip cannot choose these, uv can
+	python3.11 -m venv .venv-oldest && .venv-oldest/bin/python -m pip install --quiet 'uv>=0.4'
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest --resolution lowest-direct --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist loadgroup
 
 test-wheel: $(READY)  ## build the wheel, install it in a fresh environment, run it away from the checkout
