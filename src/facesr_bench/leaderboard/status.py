@@ -40,7 +40,7 @@ def golden(folder: str) -> dict[str, str] | None:
 
 def with_golden() -> list[str]:
     """Methods that tests hold equal to a specification."""
-    folders = (files("facesr_bench.methods") / "").iterdir()
+    folders = files("facesr_bench.methods").iterdir()
     return sorted(folder.name for folder in folders if golden(folder.name))
 
 
