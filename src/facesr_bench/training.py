@@ -26,7 +26,7 @@ from facesr_bench.method import Method, TrainingContext
 from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
 from facesr_bench.previews import Previews
 from facesr_bench.seen_images import of_roles, together
-from facesr_bench.workers import worker_errors
+from facesr_bench.workers import telling_of_workers
 
 log = logging.getLogger(__name__)
 
@@ -211,8 +211,9 @@ def fit(
     started = time.perf_counter()
     if resume_from is not None and _take_if_finished(method, budget, resume_from):
         return Fitted(method.images_seen, 0.0, False)
-    with worker_errors():
-        trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    telling_of_workers(
+        lambda: trainer.fit(method, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    )
     seconds = time.perf_counter() - started
     if not checkpointing.stopped and not budget.finished(method.images_seen):
         raise TrainingError(
