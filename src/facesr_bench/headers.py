@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesr_bench.errors import DataError
-from facesr_bench.images import Size, read_rgb
+from facesr_bench.images import Size, read_rgb, refuse_torn_files
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,6 +45,7 @@ def read_header(path: Path) -> Header:
     """
     from PIL import Image, UnidentifiedImageError
 
+    refuse_torn_files()
     try:
         with path.open("rb") as file:
             head = file.read(512)

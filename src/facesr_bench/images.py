@@ -129,6 +129,17 @@ def sweep_temporaries(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def refuse_torn_files() -> None:
+    """Pillow's own default, set before every decoding: to import another package can change it.
+
+    The switch is the whole process's, and pyiqa up to 0.1.15 turns it: truncated images then decode,
+    with grey where their pixels are missing.
+    """
+    from PIL import ImageFile
+
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
 def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exif") -> UInt8Image:
     """Decode one image to uint8 (H, W, 3).
 
@@ -144,6 +155,7 @@ def read_rgb(source: Path | bytes, orientation: Literal["exif", "stored"] = "exi
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     name = str(source) if isinstance(source, Path) else "image bytes"
+    refuse_torn_files()
     try:
         content = source.read_bytes() if isinstance(source, Path) else source
         if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] > b"\x08":

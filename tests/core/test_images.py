@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFile
 
 from facesr_bench.errors import DataError, ImageError
 from facesr_bench.images import (
@@ -91,6 +93,20 @@ def claiming(width: int, height: int) -> bytes:
 
 # 13,300 sides are below where Pillow itself refuses, and half a gigabyte; the first is just too many.
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "PPM"])
+def test_a_torn_image_is_refused_even_when_another_package_lets_them_pass(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(buffer, kind)
+    whole = buffer.getvalue()
+    assert read_rgb(whole).shape == (64, 64, 3)
+    with pytest.raises(DataError, match="cannot be decoded"):
+        read_rgb(whole[: len(whole) // 2])
+
+
 @pytest.mark.parametrize("sides", [(8193, 8192), (13_300, 13_300), (60_000, 60_000)])
 def test_images_that_claim_too_many_pixels_are_not_decoded(
     sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra.utils import get_class
-from PIL import Image
+from PIL import Image, ImageFile
 
 from facesr_bench.errors import DataError
 
@@ -81,7 +81,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_each_fault_is_named(tmp_path, name):
+@pytest.mark.parametrize("another_package_lets_torn_files_pass", [False, True])
+def test_each_fault_is_named(tmp_path, name, another_package_lets_torn_files_pass, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", another_package_lets_torn_files_pass)
     (tmp_path / "good.png").write_bytes(GOOD)
     content, reason = BAD[name]
     (tmp_path / name).write_bytes(content)
