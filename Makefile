@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PIP_FLAGS   ?=
+CONSTRAINTS ?= constraints.txt
+DIST        := loadfile
+TESTS       ?= tests/core tests/metrics tests/degradations
 
 CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
@@ -13,7 +17,7 @@ demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short
 	$(BIN)/python -m facesr_bench.demo
 
 test: $(READY)  ## the whole test suite, on both cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist $(DIST)
 
 check: $(READY)  ## what facesr-bench check asks of every method and make test leaves out: training again, two processes, the paper's size
 	printf '%s\n' $(CHECKED) | OMP_NUM_THREADS=1 xargs -P 2 -I METHOD $(BIN)/facesr-bench check +method=METHOD --only overfit resume ranks flops
@@ -30,13 +34,15 @@ bands: $(READY)  ## does each method still learn as recorded in docs/bands? minu
 test-oldest:  ## the tests on the oldest versions pyproject.toml allows, fifteen minutes; pip cannot choose these, uv can
 	python3.11 -m venv .venv-oldest && .venv-oldest/bin/python -m pip install --quiet 'uv>=0.4'
 	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest --resolution lowest-direct --editable '.[dev]'
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist $(DIST)
 
-test-wheel: $(READY)  ## build the wheel, install it in a fresh environment, run it away from the checkout
-	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel
+test-wheel: $(READY)  ## the wheel in a fresh environment, away from the checkout; CONSTRAINTS=constraints-oldest.txt: and the oldest versions
+	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel && .venv-wheel/bin/python -m pip install --quiet 'pip>=25'
 	$(BIN)/python -m build --wheel --no-isolation --outdir .venv-wheel/dist .
-	.venv-wheel/bin/python -m pip install --quiet --constraint constraints.txt .venv-wheel/dist/*.whl
+	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) --constraint $(CONSTRAINTS) .venv-wheel/dist/*.whl
 	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/facesr-bench +method=scgan +data=tiny scale=smoke trainer=cpu output_dir=out
+	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) --constraint $(CONSTRAINTS) "$$(echo .venv-wheel/dist/*.whl)[dev]"
+	OMP_NUM_THREADS=1 .venv-wheel/bin/python -m pytest -n 2 --dist $(DIST) $(TESTS)
 
 tables: $(READY)  ## the README's tables, from the records in docs/records
 	$(BIN)/python -m facesr_bench.leaderboard.readme
@@ -48,6 +54,6 @@ clean:
 	rm -rf $(VENV) .venv-oldest .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'pip>=25'
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -114,3 +116,16 @@ def command(
     """The exit code of :func:`completed`, and all it said."""
     done = completed(words, folder, env, plant)
     return done.returncode, done.stdout + done.stderr
+
+
+def two_ranks(words: Sequence[str], folder: Path) -> list[Forked]:
+    """``facesr-bench WORDS`` as two processes that find each other, the way two machines do."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    apart = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "trainer.num_nodes=2")
+    job = partial(main, [*words, *apart])
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        Forked(job, folder / f"{rank}.txt", folder, where | {"NODE_RANK": rank}) for rank in "01"
+    ]

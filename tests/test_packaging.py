@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -66,3 +67,25 @@ def test_a_wheel_holds_everything_and_runs_from_anywhere(tmp_path: Path) -> None
     )
     subprocess.run([sys.executable, "-c", code], cwd=elsewhere, check=True, timeout=240)
     assert (elsewhere / "out" / "result.json").is_file()
+
+
+def test_the_oldest_versions_are_those_that_are_promised() -> None:
+    """What CI installs beside the wheel is what ``pyproject.toml`` says will do, but for PyTorch."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    oldest, tried = _pinned("constraints-oldest.txt"), _pinned("constraints.txt")
+    for requirement in named:
+        name, bound = requirement.split(">=")
+        if name == "torch":
+            assert (
+                oldest["torch"] == tried["torch"] and oldest["torchvision"] == tried["torchvision"]
+            )
+        else:
+            assert f"{oldest[name]}.".startswith(f"{bound}."), (
+                f"{requirement}: {oldest[name]} is tried"
+            )
+
+
+def _pinned(file: str) -> dict[str, str]:
+    lines = (line.partition("==") for line in (ROOT / file).read_text().splitlines())
+    return {name.lower().replace("_", "-"): version for name, _, version in lines}

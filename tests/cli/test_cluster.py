@@ -1,9 +1,7 @@
 """Several machines: two nodes on this one, and what a sweep hands to SLURM."""
 
 import os
-import socket
 import stat
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,11 @@ from omegaconf import OmegaConf
 
 from cli.small_method import words
 from command_line import ROOT, SMALL, TINY, record_of
-from facesr_bench.cli import main
 from facesr_bench.errors import ConfigError
 from facesr_bench.launch import objective
 from facesr_bench.ranks import check_shared_folder, is_first_process
 from facesr_bench.results import write_record
-from forked import Forked, command
+from forked import command, two_ranks
 from sample_record import record
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the nodes fork")
@@ -55,16 +52,7 @@ def test_processes_started_apart_need_a_folder(environment: dict[str, str]) -> N
 
 def test_two_nodes_train_and_test_like_one_process(tmp_path: Path) -> None:
     chosen = [*words(tmp_path), *TINY, "metrics=none", "images=48"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    nodes = []
-    for node in ("0", "1"):
-        run = [*chosen, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1",
-               "trainer.num_nodes=2", "output_dir=two"]  # fmt: skip
-        env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": node}
-        job = partial(main, run)
-        nodes.append(Forked(job, tmp_path / f"{node}.txt", tmp_path, env))
+    nodes = two_ranks([*chosen, "output_dir=two"], tmp_path)
     code, said = command([*chosen, "trainer=cpu", "output_dir=one"], tmp_path)
     assert code == 0, said
     for node in nodes:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from command_line import TINY, Cli, record_of
+from forked import two_ranks
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
@@ -24,17 +25,18 @@ def test_two_ranks_score_like_one(cli: Cli, fresh_cli: Cli, tmp_path: Path) -> N
     assert csv[0] == csv[1]
 
 
-def test_a_gan_trains_on_two_ranks(fresh_cli: Cli, tmp_path: Path) -> None:
+def test_a_gan_trains_on_two_ranks(tmp_path: Path) -> None:
     """Manual optimisation with several backward passes needs the right DDP setting; none is given."""
-    fresh_cli("+method=scgan", *TINY, *TWO, "images=32", "metrics=none", "output_dir=two")
+    run = ["+method=scgan", *TINY, "images=32", "metrics=none", "output_dir=two"]
+    for rank in two_ranks(run, tmp_path):
+        assert rank.wait() == 0, rank.said
     content = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["images_seen"] == 32
     assert record_of(tmp_path / "two")["n_images"] == 12
 
 
-def test_a_batch_two_ranks_cannot_share_is_refused(fresh_cli: Cli) -> None:
-    done = fresh_cli(
-        "+method=scgan", *TINY, *TWO, "method.budget.batch_size=5", check=False, timeout=120
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "2 processes cannot share evenly" in done.stderr
+def test_a_batch_two_ranks_cannot_share_is_refused(tmp_path: Path) -> None:
+    run = ["+method=scgan", *TINY, "method.budget.batch_size=5", "output_dir=two"]
+    for rank in two_ranks(run, tmp_path):
+        assert rank.wait() != 0
+        assert "2 processes cannot share evenly" in rank.said

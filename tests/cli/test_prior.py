@@ -8,8 +8,7 @@ from PIL import Image
 
 from command_line import SMALL, TINY, Cli
 from facesr_bench.priors.sources import from_file
-
-TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+from forked import two_ranks
 
 
 def test_train_ship_and_use_a_prior(cli: Cli, tmp_path: Path) -> None:
@@ -40,9 +39,10 @@ def test_a_prior_has_no_test_stage(cli: Cli) -> None:
     assert "does not super-resolve" in done.stderr
 
 
-def test_a_prior_trains_on_two_ranks(fresh_cli: Cli, tmp_path: Path) -> None:
+def test_a_prior_trains_on_two_ranks(tmp_path: Path) -> None:
     """Both penalties take second gradients; path lengths and the mean code are those of all ranks."""
-    fresh_cli("+method=stylegan2", *TINY, *TWO, "images=32", "output_dir=two")
+    for rank in two_ranks(["+method=stylegan2", *TINY, "images=32", "output_dir=two"], tmp_path):
+        assert rank.wait() == 0, rank.said
     content = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["images_seen"] == 32
     assert all(v.isfinite().all() for v in content["state_dict"].values())

@@ -17,8 +17,6 @@ from facesr_bench.errors import DataError
 from facesr_bench.leaderboard.run_tables import run_tables
 from facesr_bench.submit.__main__ import main
 
-pytestmark = pytest.mark.xdist_group("verify")
-
 
 @pytest.fixture(autouse=True)
 def _here(own_surroundings: None) -> None: ...

@@ -16,8 +16,6 @@ from facesr_bench.results import read_record
 from facesr_bench.store import SRStore
 from facesr_bench.verify.__main__ import main
 
-pytestmark = pytest.mark.xdist_group("verify")
-
 
 @pytest.fixture(autouse=True)
 def _here(own_surroundings: None) -> None: ...

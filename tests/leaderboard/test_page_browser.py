@@ -9,8 +9,6 @@ import pytest
 from facesr_bench.leaderboard.page.site import write_site
 from facesr_bench.leaderboard.records import find_records
 
-pytestmark = pytest.mark.xdist_group("chromium")  # one browser, not one for each process
-
 EVIL = "<script>window.evil=1</script><img src=x onerror=window.evil=2>"
 
 

@@ -16,10 +16,7 @@ from facesr_bench.training import unequal_groups
 from forked import Forked
 from methods.training_ranks import CASES, train, train_all
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the ranks fork"),
-    pytest.mark.xdist_group("training_ranks"),  # one start of two processes serves all
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the ranks fork")
 
 
 @pytest.fixture(scope="module")
