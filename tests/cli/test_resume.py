@@ -14,7 +14,7 @@ from command_line import SMALL, Cli, record_of
 from facesr_bench.cli import main
 from forked import Forked, completed
 
-IMAGES = 160
+IMAGES = 96
 RUN = ("+method=scgan", *SMALL, f"images={IMAGES}", "metrics=none")
 
 
