@@ -51,7 +51,7 @@ experiments-smoke: $(READY)  ## every table of every paper on tiny data, in runs
 	for name in $(EXPERIMENTS); do $(BIN)/python -m facesr_bench -m experiment=$$name scale=smoke || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* runs .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'pip>=25'
