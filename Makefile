@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-PIP_FLAGS   ?=
-CONSTRAINTS ?= constraints.txt
-DIST        := loadfile
-TESTS       ?= tests/core tests/metrics tests/degradations
+PIP_FLAGS ?=
+TORCH     ?=  # another pair than constraints.txt has: make test VENV=.venv-cpu TORCH='torch==2.13.0 torchvision==0.28.0'
+PAIR      ?= 'torch>=2.14.1' 'torchvision>=0.29.1'
+DIST      := loadfile
+TESTS     ?= tests/nets tests/metrics tests/core
 
 CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
 
-.PHONY: demo test check lint bench bands tables experiments-smoke test-oldest test-wheel clean
+.PHONY: demo test check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
@@ -36,12 +37,18 @@ test-oldest:  ## the tests on the oldest versions pyproject.toml allows, fifteen
 	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest --resolution lowest-direct --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist $(DIST)
 
-test-wheel: $(READY)  ## the wheel in a fresh environment, away from the checkout; CONSTRAINTS=constraints-oldest.txt: and the oldest versions
+test-newest: $(READY)  ## the wheel with the newest versions of everything, which no cap of pip's holds back; says which are new if it fails
+	rm -rf .venv-newest && $(PYTHON) -m venv .venv-newest && .venv-newest/bin/python -m pip install --quiet 'uv>=0.4'
+	$(BIN)/python -m build --wheel --no-isolation --outdir .venv-newest/dist .
+	.venv-newest/bin/uv pip install --quiet --python .venv-newest --resolution highest "$$(echo .venv-newest/dist/*.whl)[dev]"
+	{ .ci/tour .venv-newest/bin && OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n 2 --dist $(DIST); } || { .venv-newest/bin/facesr-bench doctor; exit 1; }
+
+test-wheel: $(READY)  ## the wheel in a fresh environment with a current pair of torch and torchvision, away from the checkout; PAIR='--constraint constraints-oldest.txt': the oldest versions
 	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel && .venv-wheel/bin/python -m pip install --quiet 'pip>=25'
 	$(BIN)/python -m build --wheel --no-isolation --outdir .venv-wheel/dist .
-	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) --constraint $(CONSTRAINTS) .venv-wheel/dist/*.whl
-	cd $$(mktemp -d) && $(CURDIR)/.venv-wheel/bin/facesr-bench +method=scgan +data=tiny scale=smoke trainer=cpu output_dir=out
-	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) --constraint $(CONSTRAINTS) "$$(echo .venv-wheel/dist/*.whl)[dev]"
+	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) $(PAIR) .venv-wheel/dist/*.whl
+	.ci/tour .venv-wheel/bin
+	.venv-wheel/bin/python -m pip install --quiet $(PIP_FLAGS) $(PAIR) "$$(echo .venv-wheel/dist/*.whl)[dev]"
 	OMP_NUM_THREADS=1 .venv-wheel/bin/python -m pytest -n 2 --dist $(DIST) $(TESTS)
 
 tables: $(READY)  ## the README's tables, from the records in docs/records
@@ -55,5 +62,6 @@ clean:
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet 'pip>=25'
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	printf '%s\n' $(TORCH) | cat - constraints.txt | awk -F== '!seen[$$1]++' > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint $(VENV)/constraints.txt --editable '.[dev]'
 	touch $(READY)

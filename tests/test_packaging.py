@@ -47,6 +47,7 @@ def test_a_wheel_holds_everything_and_runs_from_anywhere(tmp_path: Path) -> None
         archive.extractall(site)
     for name in (
         "conf/config.yaml",
+        "constraints.txt",
         "methods/scgan/module.py",
         "methods/scgan/weights/slim_synthface.safetensors",
         "datasets/synthface/render.py",

@@ -13,6 +13,10 @@ from facesr_bench.errors import FaceSRError, UsageError, first_line
 COMMANDS = {
     "adapt": ("facesr_bench.adaptation.__main__", "adapt to another domain by few pairs, and test"),
     "check": ("facesr_bench.check.__main__", "does a method keep what the harness relies on?"),
+    "doctor": (
+        "facesr_bench.doctor.__main__",
+        "versions, devices, what is missing: for bug reports",
+    ),
     "export": ("facesr_bench.export", "write a run's inference weights as safetensors"),
     "evaluate": ("facesr_bench.evaluate.__main__", "score two folders of images, or a run again"),
     "leaderboard": ("facesr_bench.leaderboard.__main__", "print a table of every finished run"),
@@ -111,9 +115,14 @@ def report(error: BaseException) -> int:
             file=sys.stderr,
         )
         return 1
+    from facesr_bench.doctor.tested import suspects
+
     print(
         f"facesr-bench: the run failed with {type(error).__name__}: {first_line(error)}\n"
         "  This is not an error we foresaw; set HYDRA_FULL_ERROR=1 to see where it happened.",
+        *(f"  {sentence}" for sentence in suspects(error)),
+        "  In a bug report, paste what facesr-bench doctor prints.",
+        sep="\n",
         file=sys.stderr,
     )
     return 1

@@ -66,12 +66,13 @@ def device_facts(kind: str) -> dict[str, Any]:
     if kind == "cuda":
         facts["name"] = torch.cuda.get_device_name()
     else:
-        facts["name"] = _cpu_name()
+        facts["name"] = cpu_name()
         facts["cores"] = os.cpu_count()
     return facts
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -21,7 +21,7 @@ class Gathering:
     def __init__(self) -> None:
         self.ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         self.is_first = self.ranks == 1 or dist.get_rank() == 0
-        self._group = None
+        self._group: Any = None  # every rank is a member; the types allow for those that are not
         if self.ranks > 1:  # the others wait while rank 0 reduces: hours, for large sets on a CPU
             self._group = dist.new_group(backend="gloo", timeout=timedelta(hours=12))
 
