@@ -31,7 +31,8 @@ def read_split_file(path: Path) -> dict[str, str]:
         DataError: the file is missing or of another form, names another split, or a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            text = file.read()
     except FileNotFoundError:
         raise DataError(f"data.split_file={path} does not exist (from {Path.cwd()}).") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -93,11 +94,12 @@ Rows = list[tuple[str, str, str]]
 
 
 def _rows_of_csv(path: Path, text: str) -> Rows:
-    table = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     if not {"key", "split"} <= set(table.fieldnames or ()):
+        first = next(iter(text.splitlines()), "")
         raise DataError(
             f"{path} must name the columns 'key' and 'split' in its first line, but that reads "
-            f"{text.partition(chr(10))[0].strip()!r}."
+            f"{first.strip()!r}."
         )
     return [
         (f"line {table.line_num}", (row["key"] or "").strip(), (row["split"] or "").strip())
@@ -107,7 +109,9 @@ def _rows_of_csv(path: Path, text: str) -> Rows:
 
 def _rows_of_txt(path: Path, text: str) -> Rows:
     rows: Rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Keys may hold what str.splitlines takes for the end of a line (U+2028, U+0085).
+    lines = (line.rstrip("\n") for line in io.StringIO(text, newline=None))
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         parts = line.rsplit(maxsplit=1)  # from the right: keys may hold blanks

@@ -198,7 +198,7 @@ def read_scores(path: Path, attribute: str, faces: int) -> list[float | None]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             names, rows = table.fieldnames or [], list(table)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error}).") from error
     if attribute not in names or "key" not in names:
         raise DataError(

@@ -73,18 +73,20 @@ def read_facts(path: Path, option: str) -> FactsTable:
         DataError: it is missing, not such a table, or gives a key twice; with the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            text = file.read()
     except FileNotFoundError:
         raise DataError(f"{option}={path} does not exist (from {Path.cwd()}).") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{option}={path} cannot be read as UTF-8 text ({error}).") from None
-    table = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     names = set(table.fieldnames or ())
     points = names & set(POINTS)
     if "key" not in names or not (points or "identity" in names):
+        first = next(iter(text.splitlines()), "")
         raise DataError(
             f"{option}={path} must name the column 'key' and 'identity' or 'x0', 'y0' ... 'y4' in its "
-            f"first line, but that reads {text.partition(chr(10))[0].strip()!r}."
+            f"first line, but that reads {first.strip()!r}."
         )
     if points and len(points) < len(POINTS):
         lacking = ", ".join(name for name in POINTS if name not in points)

@@ -83,7 +83,8 @@ def read_attributes(path: Path) -> ImageAttributes:
         DataError: it is there and is damaged.
     """
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
     except FileNotFoundError:
         return ImageAttributes()
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -34,7 +34,7 @@ def read_list(path: Path) -> set[str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a list of keys in UTF-8 ({error}).") from error
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.split("\n"))  # keys may hold U+2028
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         raise DataError(f"{path} names no key.")

@@ -93,9 +93,20 @@ def read_identities(path: Path) -> dict[str, str]:
     return {row[0]: row[column] for row in rows if len(row) > column and row[column]}
 
 
+def read_keys(path: Path) -> list[str]:
+    """The image keys, a row each.
+
+    Raises:
+        DataError: as :func:`read_per_image`.
+    """
+    _, rows = _read_table(path)
+    return [row[0] for row in rows if row]
+
+
 def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        with path.open(newline="", encoding="utf-8") as file:  # only csv knows where a line ends
+            rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The per-image table {path} cannot be read ({error}).") from error
     if not rows or rows[0][:1] != ["key"]:

@@ -10,7 +10,7 @@ from facesr_bench.errors import DataError
 from facesr_bench.leaderboard.model import Mark, Row
 from facesr_bench.leaderboard.provenance import is_smoke
 from facesr_bench.leaderboard.run_tables import run_tables
-from facesr_bench.metrics.scores import PerImage, read_per_image
+from facesr_bench.metrics.scores import PerImage, read_keys, read_per_image
 from facesr_bench.results import SCHEMA, read_record
 from facesr_bench.store import SRStore
 
@@ -59,14 +59,6 @@ def further_marks(record: Record) -> list[Mark]:
     return marks
 
 
-def keys_of(table: Path) -> list[str]:
-    """The test keys, as the per-image table lists them."""
-    import csv
-
-    rows = list(csv.reader(table.read_text(encoding="utf-8").splitlines()))
-    return [row[0] for row in rows[1:] if row]
-
-
 def absolute_paths(record: Record) -> list[str]:
     """Values of the configuration that name places on the machine of the run, by their key."""
     return sorted(
@@ -113,14 +105,14 @@ def _verdicts(record: Record) -> Iterator[str]:
 def _counts(record: Record, table: PerImage, run: Path) -> Iterator[str]:
     from facesr_bench.verify.comparing import compare_means
 
-    rows = len(keys_of(run / "per_image.csv"))
+    rows = len(read_keys(run / "per_image.csv"))
     if rows != record["n_images"]:
         yield f"the record counts {record['n_images']} images, per_image.csv has {rows} rows"
     yield from compare_means(record, table)
 
 
 def _images(record: Record, run: Path) -> Iterator[str]:
-    store, keys = SRStore(run / "sr"), keys_of(run / "per_image.csv")
+    store, keys = SRStore(run / "sr"), read_keys(run / "per_image.csv")
     if not store.root.is_dir():
         yield "its SR images are gone, so their hash cannot be checked; run it with keep_sr=true"
         return

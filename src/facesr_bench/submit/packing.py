@@ -14,8 +14,9 @@ from facesr_bench.errors import DataError
 from facesr_bench.images import write_atomically
 from facesr_bench.leaderboard.model import Mark, Row
 from facesr_bench.leaderboard.provenance import cell_marks
+from facesr_bench.metrics.scores import read_keys
 from facesr_bench.store import SRStore
-from facesr_bench.submit.checking import further_marks, keys_of, row_of
+from facesr_bench.submit.checking import further_marks, row_of
 
 Record = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ def pack(run: Path, record: Record, out: Path, *, with_sr: bool, grid: bool) -> 
             raise DataError(f"{picture} is missing; pack without it by --no-grid.")
         files["grid.png"] = picture.read_bytes()
     if with_sr:
-        files["sr.zip"] = _zip_of(run, keys_of(run / "per_image.csv"))
+        files["sr.zip"] = _zip_of(run, read_keys(run / "per_image.csv"))
     manifest = {
         "schema": 2,
         "protocol": record["protocol"],
