@@ -92,9 +92,7 @@ def compare_scores(
     return findings, compared
 
 
-def compare_means(
-    record: Mapping[str, Any], table: PerImage, keys: Sequence[str] | None = None
-) -> list[str]:
+def compare_means(record: Mapping[str, Any], table: PerImage) -> list[str]:
     """Findings about a record whose values are not the means of its own per-image table."""
     findings = []
     for name, metric in record["metrics"].items():

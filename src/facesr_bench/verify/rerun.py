@@ -59,12 +59,7 @@ def build_again(
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
     method: Method = build_method(settings["method"])
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
-    asked = dict(settings)
-    if weights is not None:
-        asked |= {"stage": "test", "ckpt": str(weights), "init": None}
-    elif settings["stage"] != "test" and method.trainable:
-        trained = folder / "checkpoints" / "last.ckpt"
-        asked |= {"stage": "test", "ckpt": str(trained), "init": None}
+    asked = settings_of_weights(settings, folder, method.trainable, weights)
     place = asked["ckpt"] or asked["init"]
     if place and not Path(place).expanduser().is_file():
         raise DataError(
@@ -73,20 +68,47 @@ def build_again(
     return method, load_starting_weights(method, asked)
 
 
-def choose_batches(
-    data: FaceSRDataModule, batch_size: int, world_size: int, share: float, seed: int
+def settings_of_weights(
+    settings: Mapping[str, Any], folder: Path, trainable: bool, weights: Path | None
+) -> dict[str, Any]:
+    """The run's configuration, asking for the weights it ended with.
+
+    Args:
+        settings: the run's resolved configuration.
+        folder: of the run; a run that trained left its weights there.
+        trainable: whether its method trains.
+        weights: where they lie instead, or None.
+    """
+    if weights is None and (settings["stage"] == "test" or not trainable):
+        return dict(settings)
+    path = folder / "checkpoints" / "last.ckpt" if weights is None else weights
+    return {**settings, "stage": "test", "ckpt": str(path), "init": None}
+
+
+def run_batches(
+    record: Mapping[str, Any], data: FaceSRDataModule, store: SRStore
 ) -> list[list[int]]:
-    """Whole batches of the run, drawn until at least ``share`` of the images are among them.
+    """Positions of the test images in the batches of the run, of each of its processes in turn."""
+    size = int(record["cost"].get("batch") or data.test_batch_size)
+    processes = processes_of(store)
+    return [b for rank in range(processes) for b in data.test_batches(rank, processes, size)]
+
+
+def choose_batches(
+    batches: Sequence[list[int]], share: float, seed: int, inputs: str
+) -> list[list[int]]:
+    """Batches drawn until at least ``share`` of the images are among them.
 
     Whole ones, since sums of a smaller batch differ in the last bit.
+
+    Args:
+        batches: of the run.
+        share: of the images.
+        seed: of the choice.
+        inputs: hash of the test set, so that each has a choice of its own.
     """
-    batches = [
-        batch
-        for rank in range(world_size)
-        for batch in data.test_batches(rank, world_size, batch_size)
-    ]
     wanted = math.ceil(share * sum(map(len, batches)))
-    order = numpy_rng(seed, "verify", data.test_set.hash).permutation(len(batches))
+    order = numpy_rng(seed, "verify", inputs).permutation(len(batches))
     chosen: list[list[int]] = []
     for number in order:
         if sum(map(len, chosen)) >= wanted:

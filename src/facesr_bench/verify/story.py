@@ -41,8 +41,8 @@ from facesr_bench.verify.rerun import (
     build_again,
     choose_batches,
     images_again,
-    processes_of,
     refuse_what_has_no_method,
+    run_batches,
 )
 from facesr_bench.verify.scores import compare_with_scores
 from facesr_bench.verify.verdict import Verdict
@@ -137,8 +137,8 @@ def _made_again(
     store: SRStore,
     device: torch.device,
 ) -> dict[str, UInt8Image]:
-    batch_size = int(record["cost"].get("batch") or data.test_batch_size)
-    batches = choose_batches(data, batch_size, processes_of(store), verdict.share, verdict.seed)
+    whole = run_batches(record, data, store)
+    batches = choose_batches(whole, verdict.share, verdict.seed, data.test_set.hash)
     made: dict[str, UInt8Image] = {}
     log.info("Making %d images again, seed %d.", sum(map(len, batches)), verdict.seed)
     with progress("super-resolve", sum(map(len, batches))) as bar:
