@@ -13,6 +13,7 @@ from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import DataError
 from facesr_bench.starting_weights import StartingWeights
 from facesr_bench.store import SRStore
+from facesr_bench.verify.__main__ import _DESCRIPTION
 from facesr_bench.verify.comparing import (
     OTHER_DEVICE,
     SAME_DEVICE,
@@ -52,13 +53,13 @@ IMAGES = {
     "a level in one value, same device": (
         grey((1, 101)),
         SAME_DEVICE,
-        "by up to 1 of 255 in 1 pix",
+        "a by up to 1 of 255 in 1 pix",
     ),
     "a level in 2 % of the values": (grey((6, 101)), OTHER_DEVICE, None),
-    "a level in more of them": (grey((7, 101)), OTHER_DEVICE, "by up to 1 of 255 in 3 pixels"),
-    "a level throughout": (grey((300, 99)), OTHER_DEVICE, "by up to 1 of 255 in 100 pixels"),
-    "two levels in one value": (grey((1, 98)), OTHER_DEVICE, "by up to 2 of 255 in 1 pixels"),
-    "uint8 that wraps": (grey((1, 0)), OTHER_DEVICE, "by up to 100 of 255"),
+    "a level in more of them": (grey((7, 101)), OTHER_DEVICE, "a by up to 1 of 255 in 3 pixels"),
+    "a level throughout": (grey((300, 99)), OTHER_DEVICE, "a by up to 1 of 255 in 100 pixels"),
+    "two levels in one value": (grey((1, 98)), OTHER_DEVICE, "a by up to 2 of 255 in 1 pixels"),
+    "uint8 that wraps": (grey((1, 0)), OTHER_DEVICE, "a by up to 100 of 255"),
     "another size": (grey(size=11), OTHER_DEVICE, "has another size"),
 }
 
@@ -71,6 +72,7 @@ def test_images(case: str) -> None:
     assert said is None or said in findings[0]
     changed = image.shape == grey().shape and not np.array_equal(image, grey())
     assert (numbers["images"], numbers["differing"]) == (1, int(changed))
+    assert numbers["largest_difference"] == (int(said.split()[4]) if changed and said else changed)
 
 
 def test_numbers_are_of_the_worst_image_and_offenders_beyond_three_are_counted() -> None:
@@ -82,6 +84,13 @@ def test_numbers_are_of_the_worst_image_and_offenders_beyond_three_are_counted()
     assert findings[0].endswith("c by up to 3 of 255 in 1 pixels and 2 more")
     three, _ = compare_images(stored, {key: again[key] for key in "abcf"}, SAME_DEVICE)
     assert three[0].endswith("c by up to 3 of 255 in 1 pixels")
+
+
+def test_tolerances_are_those_the_command_tells() -> None:
+    text = " ".join(_DESCRIPTION.split())
+    assert "must be equal to the bit; elsewhere one level of 255 at most, and 0.02 on av" in text
+    assert SAME_DEVICE.to_json() == {"levels": 0, "mean_levels": 0.0, "score": 1e-6}
+    assert OTHER_DEVICE.to_json() == {"levels": 1, "mean_levels": 0.02, "score": 1e-4}
 
 
 DEVICE = {"type": "cpu", "name": "CPU", "threads": 8}
