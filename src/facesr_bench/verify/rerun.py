@@ -60,11 +60,7 @@ def build_again(
     method: Method = build_method(settings["method"])
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     asked = settings_of_weights(settings, folder, method.trainable, weights)
-    place = asked["ckpt"] or asked["init"]
-    if place and not Path(place).expanduser().is_file():
-        raise DataError(
-            f"The weights of {folder} are not at {place}. Say where they are with --weights FILE."
-        )
+    refuse_absent_weights(asked, folder)
     return method, load_starting_weights(method, asked)
 
 
@@ -83,6 +79,19 @@ def settings_of_weights(
         return dict(settings)
     path = folder / "checkpoints" / "last.ckpt" if weights is None else weights
     return {**settings, "stage": "test", "ckpt": str(path), "init": None}
+
+
+def refuse_absent_weights(asked: Mapping[str, Any], folder: Path) -> None:
+    """Weights that were a file must be one still; what a method ships or makes needs none.
+
+    Raises:
+        DataError: they are not where the configuration has them.
+    """
+    place = asked["ckpt"] or asked["init"]
+    if place and not Path(place).expanduser().is_file():
+        raise DataError(
+            f"The weights of {folder} are not at {place}. Say where they are with --weights FILE."
+        )
 
 
 def run_batches(
