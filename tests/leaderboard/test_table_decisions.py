@@ -8,6 +8,7 @@ import pytest
 from facesr_bench.leaderboard.compare import Run, compare
 from facesr_bench.leaderboard.model import Cell, Finding, Mark, Row
 from facesr_bench.leaderboard.page.board import Board
+from facesr_bench.leaderboard.page.rows import marks_of
 from facesr_bench.leaderboard.page.runs import Run as PageRun
 from facesr_bench.leaderboard.page.table import table
 from facesr_bench.papers import Printed
@@ -141,6 +142,16 @@ def test_the_marks_of_a_row_stand_beside_its_name() -> None:
     page = page_of(wider(5, label="short", scale="slim"), wider(9, label="whole"))
     assert ">scale=slim</span>" in row_of(page, "short")
     assert 'class="mark"' not in row_of(page, "whole")
+
+
+def test_what_is_superseded_is_marked_beside_its_name() -> None:
+    fine = Mark("verified", "made again")
+    marks = marks_of(Row("x", [], marks=[fine], superseded="made under a@1"))
+    assert [str(mark) for mark in marks] == [
+        '<span class="mark" title="made again">verified</span>',
+        '<span class="mark" title="made under a@1">superseded</span>',
+    ]
+    assert marks_of(Row("x", [])) == []
 
 
 def test_images_without_a_score_are_told_in_the_cell() -> None:
