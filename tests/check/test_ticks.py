@@ -138,6 +138,15 @@ def test_two_processes_train_as_one_or_are_told_why_not(tmp_path: Path) -> None:
     ]  # fmt: skip
     for process in both:
         assert process.wait(300) == 0, process.said
+    whole = [row["pixel"] for row in subjects[0].learnt.losses]
+    halves = [
+        [row["pixel"] for row in json.loads((folders[0] / f"losses.{rank}.json").read_text())]
+        for rank in (0, 1)
+    ]
+    assert len(halves[0]) == len(halves[1]) == len(whole) > ranks.COMPARED
+    for first, second, both_halves in zip(*halves, whole, strict=True):
+        assert first != second  # each had images of its own
+        assert (first + second) / 2 == pytest.approx(both_halves, rel=ranks.WITHIN)
     assert "losses of 3 steps within" in ranks.compare(subjects[0], folders[0])
     with pytest.raises(Fault, match=r"SameNoise.training_step has pixel=.* in step 1 on two"):
         ranks.compare(subjects[1], folders[1])

@@ -70,13 +70,28 @@ def test_no_code_that_a_record_names_is_run(where: str, with_hr: Path, tmp_path:
     assert not (tmp_path / "ran").exists()
 
 
-def test_any_failure_of_the_data_is_a_sentence(with_hr: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hr_size": "wide"}, "Cannot build the data"),
+        ({"source": None}, "AttributeError: 'NoneType'"),
+        ({"factor": 3}, "factor"),
+    ],
+)
+def test_any_failure_of_the_data_is_a_sentence(
+    change: dict[str, Any], said: str, with_hr: Path, tmp_path: Path
+) -> None:
     record = read_record(with_hr / "0" / "result.json")
-    for number, change in enumerate(({"hr_size": "wide"}, {"source": None}, {"factor": 3})):
-        (tmp_path / str(number) / "run").mkdir(parents=True)
-        content = record | {"config": {"data": record["config"]["data"] | change}}
-        write_record(tmp_path / str(number) / "run" / "result.json", content)
-        assert isinstance(inputs_of(tmp_path / str(number)), NoInputs)
+    (tmp_path / "run").mkdir()
+    content = record | {"config": {"data": record["config"]["data"] | change}}
+    write_record(tmp_path / "run" / "result.json", content)
+    found = inputs_of(tmp_path)
+    assert isinstance(found, NoInputs)
+    head, why = found.reason.split("so only SR is shown. ")
+    assert head == "HR and LR images are not at hand here, "
+    assert said in why
+    assert "\n" not in why
+    assert "Traceback" not in why
 
 
 def test_folders_that_were_scored_are_shown_while_they_hold_the_same(
