@@ -7,18 +7,24 @@ PIP_FLAGS ?=
 TORCH     ?=  # another pair than constraints.txt has: make test VENV=.venv-cpu TORCH='torch==2.13.0 torchvision==0.28.0'
 PAIR      ?= 'torch>=2.14.1' 'torchvision>=0.29.1'
 DIST      := loadfile
+NAMED     ?= golden
 TESTS     ?= tests/nets tests/metrics tests/core
 
 CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
 
-.PHONY: demo test check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
+.PHONY: demo test test-isa check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
 
 test: $(READY)  ## the whole test suite, on both cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist $(DIST)
+
+test-isa: $(READY)  ## tests with "golden" in their names as older processors compute: SSE4.1, AVX2, then all this one has; NAMED= for all tests
+	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest -n 2 --dist $(DIST) -k "$(NAMED)"
+	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -n 2 --dist $(DIST) -k "$(NAMED)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist $(DIST) -k "$(NAMED)"
 
 check: $(READY)  ## what facesr-bench check asks of every method and make test leaves out: training again, two processes, the paper's size
 	printf '%s\n' $(CHECKED) | OMP_NUM_THREADS=1 xargs -P 2 -I METHOD $(BIN)/facesr-bench check +method=METHOD --only overfit resume ranks flops

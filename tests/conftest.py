@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import facesr_bench.torchvision_ops  # noqa: F401  (before anything imports torchmetrics or Lightning)
 from command_line import Cli
@@ -16,8 +17,9 @@ from offline.sitecustomize import guard
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Two test processes share two cores; results do not depend on it."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """Test processes share the cores; so do the processes they start, which read the variable."""
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,7 +49,7 @@ def cli(tmp_path: Path) -> Cli:
     """
 
     def run(
-        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
+        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         return _checked(completed(words, tmp_path, env or {}, timeout=timeout), check)
 
@@ -59,12 +61,12 @@ def fresh_cli(tmp_path: Path) -> Cli:
     """Run ``python -m facesr_bench`` in a new interpreter: for runs that start processes."""
 
     def run(
-        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 300
+        *words: str, check: bool = True, env: dict[str, str] | None = None, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "facesr_bench", *words],
             cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+            env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
             check=False,

@@ -90,7 +90,7 @@ def completed(
     folder: Path,
     env: Mapping[str, str] = {},
     plant: Callable[[], object] | None = None,
-    timeout: float = 300,
+    timeout: float = 900,
 ) -> subprocess.CompletedProcess[str]:
     """``facesr-bench WORDS`` in a fork, after ``plant()`` made something go wrong there."""
 

@@ -33,7 +33,7 @@ def test_the_claim_decided_before_training(cli: Cli, tmp_path: Path) -> None:
     assert scgan["metrics"][key]["ci95"][1] < bicubic["metrics"][key]["ci95"][0]
 
 
-def test_the_test_split_is_the_one_that_ships(cli: Cli, tmp_path: Path) -> None:
+def test_golden_inputs_are_those_that_ship(cli: Cli, tmp_path: Path) -> None:
     """The inputs of `tiny` are pinned: whoever changes them raises the version and this hash."""
     pinned = json.loads((ROOT / "tests" / "tiny_protocol.json").read_text())
     cli("+method=nearest", "+data=tiny", "trainer=cpu", "metrics=none", "output_dir=out")

@@ -56,7 +56,7 @@ class Slow(Broken):
 
     def score(self, batch):
         Path("slow-has-begun").touch()
-        time.sleep(60)
+        time.sleep(3600)
         return {"slow": np.zeros(len(batch.keys))}
 
 
@@ -315,11 +315,11 @@ def test_help_imports_nothing_heavy() -> None:
         "print(sorted({'torch', 'numpy', 'hydra', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
     )
     assert done.stdout.endswith("[]\n")
     module = [sys.executable, "-m", "facesr_bench.evaluate", "--help"]
-    again = subprocess.run(module, capture_output=True, text=True, check=True, timeout=60)
+    again = subprocess.run(module, capture_output=True, text=True, check=True, timeout=600)
     assert "--hr DIR" in again.stdout
     assert again.stdout in done.stdout
 
@@ -338,7 +338,7 @@ def test_ctrl_c_ends_it_at_once_without_a_record(
         while not (tmp_path / "slow-has-begun").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == 130

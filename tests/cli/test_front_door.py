@@ -11,7 +11,7 @@ import pytest
 def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "facesr_bench", *words],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=60,
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_help_and_typos_import_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True,
-        text=True, check=False, timeout=60,
+        text=True, check=False, timeout=600,
         env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ def test_all_metrics_without_any_weights(
 ) -> None:
     done = cli(
         "+method=bicubic", *SMALL, "metrics=all", "metrics.on_missing=skip", "output_dir=out",
-        env=NOTHING | silent_server, timeout=120,
+        env=NOTHING | silent_server, timeout=600,
     )  # fmt: skip
     record = record_of(tmp_path / "out")
     assert {"psnr_rgb", "ssim_y", "swd_mean@tiny-test"} <= record["metrics"].keys()

@@ -236,7 +236,7 @@ from filelock import FileLock
 lock = FileLock(sys.argv[1])
 lock.acquire()
 print("held", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 
 

@@ -36,7 +36,7 @@ def ramp(height: int, width: int) -> np.ndarray:
         (WILD, (48, 80), "1ff13bc2cb2e8a95"),
     ],
 )
-def test_pixels_are_pinned(arguments, size, golden):
+def test_golden_pixels(arguments, size, golden):
     # The same values came from scipy's blur and torch's interpolate, composed from the text alone.
     degrade, digest = Blind(4, **arguments), hashlib.sha256()
     for index in range(20):

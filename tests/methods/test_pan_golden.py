@@ -12,7 +12,7 @@ from facesr_bench.methods.pan.generator import Generator
 from facesr_bench.methods.pan.layers import Blur, Down, Up, channels_at
 from facesr_bench.methods.pan.losses import discriminator_loss, generator_loss, gradient_penalty
 from facesr_bench.resize import resize
-from nets.golden import fill, pat, summary
+from nets.golden import EXACT, fill, pat, summary
 
 SIDES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -110,22 +110,22 @@ def test_flops_of_the_discriminator() -> None:
 
 
 def test_discriminator_forward() -> None:
-    D = fill(Discriminator(32))
+    D = fill(Discriminator(32)).double()
     with torch.no_grad():
-        logits = D(pat((8, 3, 32, 32), 0.11), Stage(32)).flatten().tolist()
+        logits = D(pat((8, 3, 32, 32), 0.11).double(), Stage(32)).flatten().tolist()
     golden = [0.443623, 0.485467, 0.419468, 0.385904, 0.332772, 0.400195, 0.378995, 0.440066]
-    assert logits == pytest.approx(golden, abs=2e-6)
+    assert logits == pytest.approx(golden, abs=EXACT)
 
 
 def test_generator_forward() -> None:
-    G = fill(Generator(32, 64))
-    x = pat((2, 3, 32, 32), 0.11)
+    G = fill(Generator(32, 64)).double()
+    x = pat((2, 3, 32, 32), 0.11).double()
     with torch.no_grad():
         for name, p in G.named_parameters():
             if "noise" in name:
                 p.zero_()
-        assert summary(G(x, Stage(32)), 0) == pytest.approx([0.172601, 0.472095], abs=2e-6)
-        assert summary(G(x, Stage(32, 0.5)), 0) == pytest.approx([0.250464, 0.283430], abs=2e-6)
+        assert summary(G(x, Stage(32)), 0) == pytest.approx([0.172601, 0.472095], abs=EXACT)
+        assert summary(G(x, Stage(32, 0.5)), 0) == pytest.approx([0.250464, 0.283430], abs=EXACT)
 
 
 @pytest.mark.parametrize("layer", [Up, Down])

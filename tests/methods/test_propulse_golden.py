@@ -20,7 +20,7 @@ from facesr_bench.methods.propulse.losses import (
 )
 from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.priors.loaded import LoadedPrior
-from nets.golden import fill, pat, summary
+from nets.golden import EXACT, fill, pat, summary
 
 
 def never(_: str) -> bool:
@@ -38,13 +38,14 @@ def count(network: nn.Module) -> int:
 
 def test_rcab_and_base_encoder_forward() -> None:
     with torch.no_grad():
-        found = summary(filled(RCAB(64))(pat((1, 64, 8, 8), 0.21)))
+        found = summary(filled(RCAB(64)).double()(pat((1, 64, 8, 8), 0.21).double()))
         expected = [0.000023, 0.713271, -0.002417, 0.283034, 0.429504]
-        assert found == pytest.approx(expected, abs=1e-5)
-        w = filled(BaseEncoder(64, 512, 512, None))(pat((2, 3, 16, 16), 0.37))
+        assert found == pytest.approx(expected, abs=EXACT)
+        encoder = filled(BaseEncoder(64, 512, 512, None)).double()
+        w = encoder(pat((2, 3, 16, 16), 0.37).double())
     assert w.shape == (2, 512)
     expected = [0.032870, 0.629298, -0.826557, 0.473988, 0.546800]
-    assert summary(w) == pytest.approx(expected, abs=1e-5)
+    assert summary(w) == pytest.approx(expected, abs=EXACT)
 
 
 def test_rcab_is_rcans() -> None:

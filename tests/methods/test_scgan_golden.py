@@ -24,6 +24,7 @@ from facesr_bench.methods.scgan.losses import (
 from facesr_bench.methods.scgan.networks import Degrader, Restorer
 from facesr_bench.methods.scgan.schedule import epoch_at, learning_rate
 from facesr_bench.methods.scgan.variants import Switches
+from nets.golden import EXACT
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -36,6 +37,7 @@ def pattern(shape: tuple[int, ...], a: float) -> Tensor:
 X16 = pattern((2, 3, 16, 16), 0.37)
 X64 = pattern((2, 3, 64, 64), 0.11)
 Z = pattern((2, 1, 64), 1.7)
+E16, E64, EZ = X16.double(), X64.double(), Z.double()  # for golden values
 
 
 @torch.no_grad()
@@ -115,51 +117,51 @@ def test_flops(cycle: SemiCycle) -> None:
 
 def test_restorer_forward(cycle: SemiCycle) -> None:
     with torch.no_grad():
-        sr = fill(Restorer()).eval()(X16)
+        sr = fill(Restorer()).double().eval()(E16)
     assert sr.shape == (2, 3, 64, 64)
-    assert sr.mean().item() == pytest.approx(0.0163835, abs=2e-6)
-    assert sr.std(correction=0).item() == pytest.approx(0.0446585, abs=2e-6)
+    assert sr.mean().item() == pytest.approx(0.0163835, abs=EXACT)
+    assert sr.std(correction=0).item() == pytest.approx(0.0446585, abs=EXACT)
     first = [-0.044941, -0.020532, -0.022254, -0.024051]
-    assert sr.flatten()[:4].tolist() == pytest.approx(first, abs=3e-6)
-    assert sr.flatten()[-1].item() == pytest.approx(0.003791, abs=3e-6)
+    assert sr.flatten()[:4].tolist() == pytest.approx(first, abs=EXACT)
+    assert sr.flatten()[-1].item() == pytest.approx(0.003791, abs=EXACT)
 
 
 def test_restorer_without_the_skip_relu_is_another_function() -> None:
-    restorer = fill(Restorer(skip_relu=False)).eval()
+    restorer = fill(Restorer(skip_relu=False)).double().eval()
     with torch.no_grad():
-        assert restorer(X16).mean().item() == pytest.approx(0.0095635, abs=2e-6)
+        assert restorer(E16).mean().item() == pytest.approx(0.0095635, abs=EXACT)
         restorer.skip_relu = True  # group skips as in the code, block skips without
-        assert restorer(X16).mean().item() == pytest.approx(0.0114272, abs=2e-6)
+        assert restorer(E16).mean().item() == pytest.approx(0.0114272, abs=EXACT)
 
 
 def test_degrader_forward() -> None:
-    degrader = fill(Degrader())
+    degrader = fill(Degrader()).double()
     with torch.no_grad():
-        lr = degrader(X64, Z)
+        lr = degrader(E64, EZ)
         for block in degrader.modules():
             if isinstance(block, GeneratorBlock):
                 block.skip_relu = False
-        identity_skips = degrader(X64, Z)
+        identity_skips = degrader(E64, EZ)
     assert lr.shape == (2, 3, 16, 16)
-    assert lr.mean().item() == pytest.approx(-0.0001807, abs=2e-6)
-    assert lr.std(correction=0).item() == pytest.approx(0.0100754, abs=2e-6)
+    assert lr.mean().item() == pytest.approx(-0.0001807, abs=EXACT)
+    assert lr.std(correction=0).item() == pytest.approx(0.0100754, abs=EXACT)
     first = [-0.005722, -0.013399, -0.005669, -0.001183]
-    assert lr.flatten()[:4].tolist() == pytest.approx(first, abs=3e-6)
-    assert identity_skips.mean().item() == pytest.approx(0.0069291, abs=2e-6)
+    assert lr.flatten()[:4].tolist() == pytest.approx(first, abs=EXACT)
+    assert identity_skips.mean().item() == pytest.approx(0.0069291, abs=EXACT)
 
 
 def test_critic_forwards_iterate_the_power_method() -> None:
-    small, large = fill(Discriminator(16)), fill(Discriminator(64))
+    small, large = fill(Discriminator(16)).double(), fill(Discriminator(64)).double()
     with torch.no_grad():
-        scores = [small(X16).flatten().tolist() for _ in range(2)]
-        assert scores[0] == pytest.approx([0.1179217, 0.1161113], abs=2e-6)
-        assert scores[1] == pytest.approx([0.0528001, 0.0552609], abs=2e-6)
-        assert large(X64).flatten().tolist() == pytest.approx([-0.0383522, -0.0327918], abs=2e-6)
+        scores = [small(E16).flatten().tolist() for _ in range(2)]
+        assert scores[0] == pytest.approx([0.1179217, 0.1161113], abs=EXACT)
+        assert scores[1] == pytest.approx([0.0528001, 0.0552609], abs=EXACT)
+        assert large(E64).flatten().tolist() == pytest.approx([-0.0383522, -0.0327918], abs=EXACT)
 
 
 def test_one_training_forward(cycle: SemiCycle) -> None:
     """All losses of a step, without optimiser steps; and `a2` alone stays without gradient."""
-    seen = cycle.reconstruct(X64, X16, Z)
+    seen = cycle.double().reconstruct(E64, E16, EZ)
     critics = {name: cycle.critic_loss(name, seen) for name in cycle.switches.critics}
     terms: dict[str, Tensor] = {}
     for name in cycle.switches.generators:
@@ -169,7 +171,7 @@ def test_one_training_forward(cycle: SemiCycle) -> None:
         terms |= own
     expected_critics = {"L1": 1.851307, "H1": 2.005724, "L2": 1.851163, "H2": 2.003498}
     assert {name: loss.item() for name, loss in critics.items()} == pytest.approx(
-        expected_critics, abs=5e-6
+        expected_critics, abs=EXACT
     )
     expected = {
         "pix_s": 0.084812, "adv_s": 0.030812,
@@ -177,18 +179,18 @@ def test_one_training_forward(cycle: SemiCycle) -> None:
         "pix_R": 0.563436, "adv_R": 0.032106,
         "cyc_c": 0.637366, "adv_c": 0.030988,
     }  # fmt: skip
-    assert {name: term.item() for name, term in terms.items()} == pytest.approx(expected, abs=5e-6)
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(expected, abs=EXACT)
     idle = {name for name, p in cycle.named_parameters() if p.grad is None}
     assert idle == {"R_LS.a2.0.weight", "R_LS.a2.0.bias"}
 
 
 def test_bicubic_target() -> None:
-    aligned, not_aligned = bicubic_up(X16, 4), bicubic_up(X16, 4, align_corners=False)
-    assert aligned.mean().item() == pytest.approx(0.0060153, abs=2e-6)
-    assert aligned.flatten()[:3].tolist() == pytest.approx([0, 0.067393, 0.143296], abs=2e-6)
-    assert not_aligned.mean().item() == pytest.approx(0.0008818, abs=2e-6)
+    aligned, not_aligned = bicubic_up(E16, 4), bicubic_up(E16, 4, align_corners=False)
+    assert aligned.mean().item() == pytest.approx(0.0060153, abs=EXACT)
+    assert aligned.flatten()[:3].tolist() == pytest.approx([0, 0.067393, 0.143296], abs=EXACT)
+    assert not_aligned.mean().item() == pytest.approx(0.0008818, abs=EXACT)
     first = [-0.003288, 0.010466, 0.070971]
-    assert not_aligned.flatten()[:3].tolist() == pytest.approx(first, abs=2e-6)
+    assert not_aligned.flatten()[:3].tolist() == pytest.approx(first, abs=EXACT)
     assert (aligned - not_aligned).abs().mean().item() == pytest.approx(0.174, abs=1e-3)
 
 

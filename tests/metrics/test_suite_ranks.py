@@ -71,7 +71,7 @@ def test_ranks_equal_one_process(tmp_path, monkeypatch):
     assert expected["images"] == expected["metrics"]["psnr_y"]["n"] == 11
     assert {"lpips_squeeze", "fd_squeezenet_n11@toy", "niqe_up192"} < expected["metrics"].keys()
     assert expected["failed"] == {"picky": "Picky does not like 07."}
-    assert ranks.wait(timeout=240) == 0
+    assert ranks.wait(timeout=600) == 0
     for number, shards in enumerate(CASES):
         for rank in range(len(shards)):
             got = json.loads((tmp_path / f"{number}-{rank}.json").read_text())

@@ -34,7 +34,7 @@ A, B = pattern(0.21, 0), pattern(0.35, 7)
         (B, 2, (98.8407, 236.0312, 373.9007)),
     ],
 )
-def test_official_numbers_come_out_with_the_official_draws(fakes, minibatch, expected):
+def test_golden_numbers_come_out_with_the_official_draws(fakes, minibatch, expected):
     got = reference_swd(A, fakes, np.random.RandomState(0), minibatch)
     assert got == pytest.approx(expected, abs=3e-4)
 

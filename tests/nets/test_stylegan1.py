@@ -14,7 +14,7 @@ from facesr_bench.errors import ConfigError
 from facesr_bench.nets.stylegan1.generator import StyleGAN1
 from facesr_bench.nets.stylegan1.layers import Epilogue, EqualConv, UpConv, adain, four_shifts
 from facesr_bench.nets.stylegan1.mapping import Mapping
-from nets.golden import fill, pat, summary
+from nets.golden import EXACT, fill, pat, summary
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 256, 128: 128, 256: 64, 512: 32, 1024: 16}
 
@@ -133,18 +133,18 @@ def test_the_blur_is_the_binomial_one() -> None:
 def test_synthesis_gives_the_golden_values(
     resolution: int, expected: list[float], fuse_all: bool
 ) -> None:
-    prior = fill(StyleGAN1(resolution, map_layers=1, fuse_all=fuse_all))
-    image = prior.synthesis(codes(prior), noises(prior))
+    prior = fill(StyleGAN1(resolution, map_layers=1, fuse_all=fuse_all)).double()
+    image = prior.synthesis(codes(prior).double(), [noise.double() for noise in noises(prior)])
     assert image.shape == (2, 3, resolution, resolution)
-    assert summary(image) == pytest.approx(expected, abs=1e-4)
+    assert summary(image) == pytest.approx(expected, abs=EXACT)
 
 
 @torch.no_grad()
 def test_mapping_gives_the_golden_values() -> None:
-    mapping = fill(Mapping(), hundredfold=lambda name: True)
-    w = mapping(pat((2, 512), 1.7))
+    mapping = fill(Mapping(), hundredfold=lambda name: True).double()
+    w = mapping(pat((2, 512), 1.7).double())
     expected = [0.828895, 1.741571, 2.188280, 0.077679, 4.552549]
-    assert summary(w) == pytest.approx(expected, abs=1e-4)
+    assert summary(w) == pytest.approx(expected, abs=EXACT)
 
 
 @torch.no_grad()

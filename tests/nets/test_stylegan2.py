@@ -16,7 +16,7 @@ from facesr_bench.nets.stylegan2.discriminator import batch_deviation
 from facesr_bench.nets.stylegan2.layers import ModulatedConv, smooth, upsample
 from facesr_bench.nets.stylegan2.mapping import Mapping
 from facesr_bench.nets.stylegan2.synthesis import Synthesis
-from nets.golden import fill, pat, summary
+from nets.golden import EXACT, fill, pat, summary
 
 
 def parameters(network: nn.Module, ending: str = "") -> int:
@@ -31,15 +31,14 @@ def small(resolution: int = 64, **arguments: int | bool) -> StyleGAN2:
 
 @pytest.fixture(scope="module")
 def golden() -> Synthesis:
-    return fill(Synthesis(32, 512, 32768, 512), hundredfold=lambda name: False).requires_grad_(
-        False
-    )
+    network = fill(Synthesis(32, 512, 32768, 512), hundredfold=lambda name: False)
+    return network.double().requires_grad_(False)
 
 
 def picture(network: Synthesis) -> Tensor:
     shapes = network.noise_shapes
-    noise = [pat((1, 1, *shape), 0.3 + 0.1 * j) for j, shape in enumerate(shapes)]
-    return network(pat((2, network.num_codes, 512), 0.13), noise)
+    noise = [pat((1, 1, *shape), 0.3 + 0.1 * j).double() for j, shape in enumerate(shapes)]
+    return network(pat((2, network.num_codes, 512), 0.13).double(), noise)
 
 
 # --- size and cost
@@ -101,7 +100,7 @@ def test_flops_of_synthesis(resolution: int, convolutions: float, filtered: floa
 
 def test_golden_synthesis(golden: Synthesis) -> None:
     expected = [1.381567, 1.470958, 1.693103, 2.203592, 2.363064]
-    assert summary(picture(golden)) == pytest.approx(expected, abs=1e-4)
+    assert summary(picture(golden)) == pytest.approx(expected, abs=EXACT)
 
 
 def test_golden_synthesis_is_able_to_fail(
@@ -114,7 +113,7 @@ def test_golden_synthesis_is_able_to_fail(
 
     with monkeypatch.context() as patched:
         patched.setattr(synthesis_module, "upsample", swapped)
-        assert summary(picture(golden))[0] == pytest.approx(1.256212, abs=1e-4)
+        assert summary(picture(golden))[0] == pytest.approx(1.256212, abs=EXACT)
     ups = [block.conv0.weight for block in golden.blocks[1:]]
     before = [weight.clone() for weight in ups]
     for weight in ups:
@@ -122,21 +121,21 @@ def test_golden_synthesis_is_able_to_fail(
     mean = summary(picture(golden))[0]
     for weight, stored in zip(ups, before, strict=True):
         weight.copy_(stored)
-    assert mean == pytest.approx(1.426787, abs=1e-4)
+    assert mean == pytest.approx(1.426787, abs=EXACT)
 
 
 def test_golden_mapping() -> None:
-    network = fill(Mapping(512, 512, 8), hundredfold=lambda name: True)
+    network = fill(Mapping(512, 512, 8), hundredfold=lambda name: True).double()
     expected = [0.844551, 1.774002, 2.398423, 0.067496, 4.655365]
-    assert summary(network(pat((2, 512), 1.7))) == pytest.approx(expected, abs=1e-4)
+    assert summary(network(pat((2, 512), 1.7).double())) == pytest.approx(expected, abs=EXACT)
 
 
 def test_golden_discriminator() -> None:
-    network = fill(Discriminator(32))
+    network = fill(Discriminator(32)).double()
     with torch.no_grad():
-        logits = network(pat((8, 3, 32, 32), 0.11)).flatten()
+        logits = network(pat((8, 3, 32, 32), 0.11).double()).flatten()
     expected = [0.448724, 0.465542, 0.536357, 0.519439, 0.497018, 0.438820, 0.381478, 0.359441]
-    assert logits.tolist() == pytest.approx(expected, abs=2e-5)
+    assert logits.tolist() == pytest.approx(expected, abs=EXACT)
 
 
 # --- layers
