@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facesr_bench.errors import ConfigError
-from facesr_bench.nets.stylegan2.layers import GAIN, EqualLinear, exact, leaky, smooth
+from facesr_bench.nets.stylegan2.layers import GAIN, EqualLinear, exact, full, leaky, smooth
 from facesr_bench.nets.stylegan2.synthesis import channels, sides
 
 _GROUP = 4
@@ -29,7 +29,7 @@ def batch_deviation(x: Tensor) -> Tensor:
             f"The discriminator compares samples in groups of {group}: a batch of {samples} has a rest."
         )
     with exact(x):
-        groups = x.float().unflatten(0, (group, -1))
+        groups = full(x).unflatten(0, (group, -1))
         deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
         extra = deviation.repeat(group)[:, None, None, None].expand(-1, 1, height, width)
     return torch.cat([x, extra.to(x.dtype)], dim=1)

@@ -26,6 +26,11 @@ def exact(x: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False)
 
 
+def full(x: Tensor) -> Tensor:
+    """float32, or float64 where a network computes in that, as for comparisons with golden values."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 GAIN = math.sqrt(2)
 """What LeakyReLU's output is multiplied by, to keep the variance. Being positive it may as well be
 multiplied into what comes before, which costs no pass over the images."""
@@ -91,7 +96,7 @@ class EqualLinear(nn.Module):
         with exact(x):
             gain = GAIN if self.activate else 1.0
             weight, bias = self.weight * (self.scale * gain), self.bias * (self.rate * gain)
-            x = functional.linear(x.float(), weight, bias)
+            x = functional.linear(full(x), weight, bias)
             return leaky(x) if self.activate else x
 
 
@@ -141,7 +146,7 @@ class ModulatedConv(nn.Module):
         """
         style = self.affine(w)
         with exact(x):
-            weight = self.weight.float() * (self.scale if self.demodulate else self.scale * factor)
+            weight = full(self.weight) * (self.scale if self.demodulate else self.scale * factor)
             gain = self._gain(weight, style) * factor if self.demodulate else None
         if self.fused:
             out = self._per_sample(x, weight, style, gain)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from facesr_bench.nets.stylegan2.layers import EqualLinear, exact
+from facesr_bench.nets.stylegan2.layers import EqualLinear, exact, full
 
 _RATE = 0.01  # it learns a hundred times slower than the synthesis
 
@@ -30,7 +30,7 @@ class Mapping(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(N, z_dim) of any scale to (N, w_dim), in float32."""
         with exact(z):
-            x = z.float()
+            x = full(z)
             x = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
         for index in range(self.layers):
             x = self.get_submodule(f"fc{index}")(x)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from facesr_bench.errors import ConfigError
 from facesr_bench.nets.prior import Noise
-from facesr_bench.nets.stylegan2.layers import GAIN, ModulatedConv, exact, leaky, upsample
+from facesr_bench.nets.stylegan2.layers import GAIN, ModulatedConv, exact, full, leaky, upsample
 
 
 def sides(resolution: int) -> list[int]:
@@ -55,7 +55,7 @@ class ToRGB(ModulatedConv):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, 3, H, W) in float32."""
-        return self.convolve(x, w).float() + self.bias[:, None, None]
+        return full(self.convolve(x, w)) + self.bias[:, None, None]
 
 
 class Block(nn.Module):
