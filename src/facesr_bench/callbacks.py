@@ -15,6 +15,7 @@ from facesr_bench.budget import Budget
 from facesr_bench.finite import FiniteGuard
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method
+from facesr_bench.save_times import SaveTimes
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +147,12 @@ def _duration(seconds: float) -> str:
 
 
 class Checkpointing(pl.Callback):
-    """Saves ``last.ckpt`` every so many images, at the end, and when somebody asks to stop.
+    """Saves ``last.ckpt`` every so many images or minutes, at the end, and when asked to stop.
 
     Weights that are not finite are never saved over good ones.
+
+    Several processes must do so in the same step. They count the same images; for the rest, the clock
+    of the first one and whether any was asked to stop, they look together every few steps.
 
     Args:
         path: the file.
@@ -156,18 +160,22 @@ class Checkpointing(pl.Callback):
         every: images between two saves.
         interrupts: asks to stop.
         guard: looks at the weights before they are saved.
+        times: minutes between two saves, whichever comes first.
     """
 
-    SIGNAL_STEPS = 16
-    """With several processes they must agree to stop, which costs a synchronisation: not each step."""
-
     def __init__(
-        self, path: Path, budget: Budget, every: int, interrupts: Interrupts, guard: FiniteGuard
+        self,
+        path: Path,
+        budget: Budget,
+        every: int,
+        interrupts: Interrupts,
+        guard: FiniteGuard,
+        times: SaveTimes,
     ) -> None:
         self._path, self._budget, self._every = path, budget, max(1, every)
-        self._interrupts, self._guard = interrupts, guard
+        self._interrupts, self._guard, self._times = interrupts, guard, times
         self._saved_at = 0
-        self._steps = 0
+        self._steps, self._look_after = 0, 1
         self.stopped = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -175,16 +183,17 @@ class Checkpointing(pl.Callback):
         self._interrupts.install()
         self._interrupts.waiting = True
         self._saved_at = pl_module.images_seen
+        self._times.begin()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         seen = pl_module.images_seen
-        self._steps += 1
-        self.stopped = self._asked_to_stop(trainer)
+        self.stopped, due = self._look(trainer)
         end = self._budget.finished(seen)
-        if self.stopped or end or seen - self._saved_at >= self._every:
+        if self.stopped or end or due or seen - self._saved_at >= self._every:
             self._guard.check_weights(pl_module, seen)
             trainer.save_checkpoint(self._path)
             self._saved_at = seen
+            self._times.saved()
         if self.stopped:
             trainer.should_stop = True
 
@@ -194,10 +203,18 @@ class Checkpointing(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._interrupts.waiting = False
 
-    def _asked_to_stop(self, trainer: pl.Trainer) -> bool:
+    def _look(self, trainer: pl.Trainer) -> tuple[bool, bool]:
+        """Whether somebody asked to stop, and whether a save is due by the clock."""
         asked = self._interrupts.requested
         if trainer.world_size == 1:
-            return asked
-        if self._steps % self.SIGNAL_STEPS:
-            return False
-        return bool(trainer.strategy.reduce_boolean_decision(asked, all=False))
+            return asked, self._times.due()
+        self._steps += 1
+        if self._steps < self._look_after:
+            return False, False
+        said = [int(asked), 0, 0]
+        if trainer.is_global_zero:
+            said[1:] = int(self._times.due()), self._times.steps_until_look(self._steps)
+        votes = torch.tensor(said, device=trainer.strategy.root_device)
+        stop, due, look_after = trainer.strategy.reduce(votes, reduce_op="sum").tolist()
+        self._steps, self._look_after = 0, look_after
+        return stop > 0, due > 0

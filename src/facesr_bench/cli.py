@@ -49,6 +49,7 @@ keys         stage=fit_test|fit|test|adapt|predict|export   scale=full|slim|smok
              trainer=auto|cpu|gpu|ddp|slurm  logger=csv|wandb|none  metrics=core|paper|all|none
              prior@method.prior=NAME   the face generator of methods that stand on one
              stage=predict input=PICTURES predict.faces=paste    your own pictures, no data needed
+             save_minutes=N            training saves checkpoints/last.ckpt at least this often
              method.ARGUMENT=... and data.ARGUMENT=... set what a YAML declares
 look inside  facesr-bench +method=scgan +data=tiny --cfg job     the composed configuration
              facesr-bench --config-dir DIR ...                   your own YAML files beside ours

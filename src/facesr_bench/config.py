@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from facesr_bench.errors import ConfigError, FaceSRError, first_line
+from facesr_bench.save_times import check_save_minutes
 
 SCALES = ("full", "slim", "smoke")
 STAGES = ("fit_test", "fit", "test", "adapt", "predict", "export")
@@ -52,10 +53,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def check_choices(config: Mapping[str, Any] | DictConfig) -> None:
-    """Refuse a stage or scale that does not exist, and weights that contradict each other."""
+    """Refuse what no run can be: an unknown stage or scale, no time between saves, both weights."""
     for key, choices in (("stage", STAGES), ("scale", SCALES)):
         if config[key] not in choices:
             raise ConfigError(f"{key}={config[key]} does not exist; choose {', '.join(choices)}.")
+    check_save_minutes(config["save_minutes"])
     if config["ckpt"] and config["init"]:
         raise ConfigError(
             "ckpt= and init= exclude each other: ckpt resumes a run (or is scored with stage=test), "

@@ -45,6 +45,7 @@ from facesr_bench.ranks import check_shared_folder, is_first_process
 from facesr_bench.record import Outcome, make_record
 from facesr_bench.results import now, write_record
 from facesr_bench.resuming import how_to_resume
+from facesr_bench.save_times import SaveTimes
 from facesr_bench.scoring import score_batches, super_resolve_test_set
 from facesr_bench.side_outputs import SideStores, chosen_sides
 from facesr_bench.side_scores import joined, score_sides
@@ -166,7 +167,7 @@ def _fit(
     fitted = fit(
         method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
         interrupts, weights.resume_from, settings["log_every"], settings["preview_every"],
-        _hint(settings),
+        _hint(settings), SaveTimes(settings["save_minutes"]),
     )  # fmt: skip
     if fitted.interrupted:
         raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")

@@ -25,6 +25,7 @@ from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Method, TrainingContext
 from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
 from facesr_bench.previews import Previews
+from facesr_bench.save_times import SaveTimes
 from facesr_bench.seen_images import of_roles, together
 from facesr_bench.workers import telling_of_workers
 
@@ -161,6 +162,7 @@ def fit(
     log_every: int | None,
     preview_every: int | None,
     hint: str | None,
+    save_times: SaveTimes | None = None,
 ) -> Fitted:
     """Train until the budget is spent or somebody asks to stop; ``checkpoints/last.ckpt`` is there.
 
@@ -177,11 +179,14 @@ def fit(
         log_every: images between two log lines; None for a hundred lines a run.
         preview_every: images between two pictures of a method that offers some; None for ten a run.
         hint: what to propose to those who would wait long on a CPU, or None to say nothing.
+        save_times: minutes between two saves; None for ten.
     """
     train_images = len(data.required("train"))
     path = output_dir / "checkpoints" / "last.ckpt"
     guard = FiniteGuard(budget, path)
-    checkpointing = Checkpointing(path, budget, -(-budget.images // 20), interrupts, guard)
+    checkpointing = Checkpointing(
+        path, budget, -(-budget.images // 20), interrupts, guard, save_times or SaveTimes()
+    )
     every = log_every or -(-budget.images // 100)
     callbacks: list[pl.Callback] = [
         ImageCounter(budget),

@@ -56,6 +56,8 @@ def test_a_misspelt_word_is_answered_by_hydra(
         (("stage=tset",), "stage=tset does not exist"),
         (("scale=slimm",), "scale=slimm does not exist"),
         (("ckpt=a", "init=b"), "exclude each other"),
+        (("save_minutes=-1",), "save_minutes=-1 is no time between two saves"),
+        (("save_minutes=often",), "save_minutes=often is no time between two saves"),
     ],
 )
 def test_a_wrong_value_is_a_sentence(words: tuple[str, ...], said: str, tmp_path: Path) -> None:

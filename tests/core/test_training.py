@@ -1,70 +1,23 @@
 """The fit loop with a toy method: counting, stopping, resuming, and losses that break."""
 
 import csv
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from torch import Tensor, nn
+from torch import Tensor
 
+from core.toy_training import SquareFaces, Toy, squares, toy
 from facesr_bench.budget import Budget
-from facesr_bench.data import FaceData, FaceDataset, Role, Sample
-from facesr_bench.datamodule import FaceSRDataModule
-from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import TrainingError, WeightsError
 from facesr_bench.interrupts import Interrupts
-from facesr_bench.method import Batch, Method
+from facesr_bench.method import Method
 from facesr_bench.seen_images import overlap
 from facesr_bench.training import Fitted, build_trainer, fit
 
 TRAINER = {"accelerator": "cpu", "devices": 1}
-
-
-class Squares(FaceDataset):
-    def __init__(self, count: int) -> None:
-        self.keys = [f"{i}.png" for i in range(count)]
-
-    def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng(index)
-        return Sample(self.keys[index], hr=rng.integers(0, 256, (8, 8, 3)).astype(np.uint8))
-
-
-class SquareFaces(FaceData):
-    name = "squares"
-
-    def split(self, role: Role) -> FaceDataset | None:
-        return Squares(10) if role == "train" else None
-
-
-class Toy(Method):
-    """A 1x1 convolution after nearest neighbour; adds noise, to test that it is reproducible."""
-
-    paper = "none"
-
-    def __init__(self, breaks_at: int | None = None) -> None:
-        super().__init__()
-        self.factor, self.breaks_at = 4, breaks_at
-        self.conv = nn.Conv2d(3, 3, 1)
-        self.batches: list[int] = []
-
-    def super_resolve(self, lr: Tensor) -> Tensor:
-        return self.conv(lr.repeat_interleave(4, 2).repeat_interleave(4, 3)).clamp(0, 1)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.batches.append(len(batch["hr"]))
-        noise = self.noise("z", len(batch["hr"]), 3, 8, 8)
-        loss = (self.super_resolve(batch["lr"]) + 0.1 * noise - batch["hr"]).square().mean()
-        if self.breaks_at is not None and self.images_seen >= self.breaks_at:
-            loss = loss * math.inf
-        self.log_losses({"pix": loss})
-        return loss
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=0.01)
 
 
 def run(
@@ -76,10 +29,9 @@ def run(
     log_every: int = 1,
     loggers: tuple[CSVLogger, ...] = (),
 ) -> Fitted:
-    data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     return fit(
-        method, data, Budget.from_config(budget), TRAINER, [*loggers], folder, 7, Interrupts(), resume,
-        log_every, None, None,
+        method, squares(), Budget.from_config(budget), TRAINER, [*loggers], folder, 7, Interrupts(),
+        resume, log_every, None, None,
     )  # fmt: skip
 
 
@@ -89,11 +41,6 @@ def logged(folder: Path, budget: dict[str, Any], log_every: int) -> list[dict[st
     run(toy(), folder, budget, log_every=log_every, loggers=(logger,))
     with (folder / "losses" / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def toy() -> Toy:
-    torch.manual_seed(0)
-    return Toy()
 
 
 def test_the_run_stops_at_the_first_batch_end_beyond_the_budget(tmp_path: Path) -> None:
@@ -130,9 +77,10 @@ def test_phases_change_the_batch_and_a_resume_lands_inside_one(tmp_path: Path) -
 
     torch.manual_seed(0)
     first, interrupts = Stops(), Interrupts()
-    data = FaceSRDataModule("squares", 1, SquareFaces(), Downscale(4), hr_size=8)
     budget = Budget.from_config(phases)
-    stopped = fit(first, data, budget, TRAINER, [], tmp_path, 7, interrupts, None, 1, None, None)
+    stopped = fit(
+        first, squares(), budget, TRAINER, [], tmp_path, 7, interrupts, None, 1, None, None
+    )
     assert stopped.interrupted
     assert 18 <= stopped.images_seen < 36
 
