@@ -52,7 +52,12 @@ class Cost:
         return asdict(self)
 
 
-def measure_cost(method: "Method", lr: Tensor, seconds: float = 10.0) -> Cost:
+def measure_cost(
+    method: "Method",
+    lr: Tensor,
+    seconds: float = 10.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Cost:
     """Measure ``method.super_resolve``, tensor in to tensor out.
 
     The method is put in eval mode and handed back as it was; the random state is untouched.
@@ -63,6 +68,7 @@ def measure_cost(method: "Method", lr: Tensor, seconds: float = 10.0) -> Cost:
             for batch 1.
         seconds: cap on the timing of each of the two batch sizes. A method slower than that (one
             that optimises at test time) is timed by a single call without warm-ups.
+        clock: seconds.
     """
     one = lr[:1]
     training = method.training
@@ -72,14 +78,14 @@ def measure_cost(method: "Method", lr: Tensor, seconds: float = 10.0) -> Cost:
             # The call that counts serves as warm-up: what a process sets up once is no image's memory.
             flops = count_flops(lambda: method.super_resolve(one))
             # Memory before time: repeats reuse what this call takes from the system.
-            started = time.perf_counter()
+            started = clock()
             peak, kind = peak_memory(lambda: method.super_resolve(lr), lr.device)
-            whole = time.perf_counter() - started
-            single = time_call(lambda: method.super_resolve(one), lr.device, seconds)
+            whole = clock() - started
+            single = time_call(lambda: method.super_resolve(one), lr.device, seconds, clock)
             if len(lr) == 1:
                 whole = single
             elif whole < seconds:  # a slower one has been timed well enough
-                whole = time_call(lambda: method.super_resolve(lr), lr.device, seconds)
+                whole = time_call(lambda: method.super_resolve(lr), lr.device, seconds, clock)
     finally:
         method.train(training)
     return Cost(

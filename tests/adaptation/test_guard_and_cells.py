@@ -33,6 +33,25 @@ def test_while_adapting_only_exemplars_of_the_target_can_be_read() -> None:
     assert test_set.hr(0) is not None  # and afterwards, scoring reads
 
 
+@pytest.mark.parametrize("role", ["val", "test", "exemplar"])
+def test_no_split_of_the_target_is_read_while_adapting(role) -> None:
+    """Whoever validates or stops early on the target's images has seen them."""
+    run = data_of(TwoLights())
+    target = Target(run)
+    cell = target.cells(1, [0], ["dim"])[0]
+    split = target.source.split(role)
+    fresh = run.source.split(role)
+    hidden = [i for i, key in enumerate(split.keys) if key not in cell.keys]
+    assert hidden
+    with target.guard.only(cell.keys):
+        for index in hidden:
+            with pytest.raises(DataError, match=f"of the target's {role} split"):
+                split[index]
+            with pytest.raises(DataError, match=f"of the target's {role} split"):
+                fresh[index]
+    assert split[hidden[0]].hr is not None
+
+
 def data_of_split(data):
     """The test split as a method would ask the data set for it."""
     return data.source.split("test")

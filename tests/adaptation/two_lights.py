@@ -44,6 +44,7 @@ class TwoLights(FaceData):
         self.splits: dict[Role, Blobs] = {
             "train": Blobs("train", 12, (None,)),
             "test": Blobs("test", 8, ("bright", "dim")),
+            "val": Blobs("val", 4, ("bright", "dim")),
         }
         if with_exemplars:
             self.splits["exemplar"] = Blobs("shown", 6, ("bright", "dim"))

@@ -213,6 +213,25 @@ def test_ranks_that_came_and_went_are_not_believed(tmp_path: Path) -> None:
     assert not begin("a", 1, 2) and not begin("a", 0, 2)
 
 
+@pytest.mark.parametrize(("began", "ranks"), [(2, 1), (2, 3), (1, 2)])
+def test_another_number_of_ranks_starts_anew(tmp_path: Path, began: int, ranks: int) -> None:
+    """Each rank's share is another then, and so are the batches in which its images were made."""
+    store = SRStore(tmp_path)
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    for rank in range(began):
+        first = Attempt(store, KEYS, rank, began)
+        assert first.take_over("same") is None
+        first.begin("same", 2)
+        for key in KEYS[rank::began]:
+            store.write([key], image)
+    again = Attempt(store, KEYS, 0, began)
+    assert again.take_over("same") == 2, "as many ranks as before go on"
+    assert all(again.is_made(key) for key in KEYS)
+    for rank in range(ranks):
+        assert Attempt(store, KEYS, rank, ranks).take_over("same") is None, rank
+    assert not any(store.path(key).is_file() for key in KEYS)
+
+
 def test_half_a_line_of_findings_spoils_no_other(tmp_path: Path) -> None:
     store = SRStore(tmp_path)
     attempt = Attempt(store, KEYS, 0, 1)

@@ -1,5 +1,6 @@
 """PAN's online degradation: on the workers, on the device, and what its draws depend on."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -100,11 +101,35 @@ def test_the_device_version_draws_per_image_whatever_the_batch():
     images = to_float(torch.from_numpy(np.stack([face(), face()[::-1].copy(), face()])))
     whole = degrade.on_device(images, [rng(1), rng(2), rng(3)])
     assert whole.shape == (3, 3, 8, 8) and whole.min() >= 0 and whole.max() <= 1
-    one = degrade.on_device(images[1:2], [rng(2)])
-    assert (one[0] - whole[1]).abs().max() < 1.5 / 255
     assert not torch.equal(whole[0], whole[2])
     again = degrade.on_device(images, [rng(1), rng(2), rng(3)])
     assert torch.equal(whole, again)
+
+
+WIDE = {
+    "blur": Blur((0.4, 4)),
+    "motion": MotionBlur((3, 15)),
+    "noise": Noise((1, 60)),
+    "jpeg": Jpeg((10, 95)),
+}
+
+
+@pytest.mark.parametrize("step", WIDE)
+@pytest.mark.parametrize("p", [1.0, 0.5])
+def test_every_image_of_a_batch_is_degraded_as_if_it_were_alone(step, p):
+    """One picture eight times, so that only the draws differ: by strength, field and coin."""
+    degrade = copy.copy(WIDE[step])
+    degrade.p = p
+    images = to_float(torch.from_numpy(np.stack([face()] * 8)))
+    whole = apply_steps([degrade], images, [rng(seed) for seed in range(8)])
+    for seed in range(8):
+        alone = apply_steps([degrade], images[:1], [rng(seed)])[0]
+        # The filters of a batch have one size; what a shorter one leaves out is rounded away.
+        assert (alone - whole[seed]).abs().max() < 1.5 / 255, seed
+        untouched = rng(seed).random() >= p
+        assert torch.equal(whole[seed], images[seed]) == untouched
+    strengths = {whole[seed].std().item() for seed in range(8)}
+    assert len(strengths) == (8 if p == 1.0 else 3)  # two of these coins fall, the others are plain
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,24 @@ def test_gamma_follows_the_size_and_the_batch_unless_given() -> None:
 
 
 def test_the_mean_code_is_tracked() -> None:
+    """It moves by 0.005 of the way to the mean of each step's codes, and the average has it too."""
     method = build()
-    fit(method, 1)
-    assert method.generator.mapping.w_avg.abs().sum() > 0
-    torch.testing.assert_close(method.average.mapping.w_avg, method.generator.mapping.w_avg)
+    method.generator.mapping.w_avg.fill_(0.5)
+    real, means = method.losses_of.generator, []
+
+    def watched(*args: Any) -> Any:
+        loss, codes = real(*args)
+        means.append(codes.mean(0))
+        return loss, codes
+
+    method.losses_of.generator = watched  # type: ignore[method-assign]
+    fit(method, 3)
+    expected = torch.full_like(means[0], 0.5)
+    for mean in means:
+        expected = 0.995 * expected + 0.005 * mean
+    assert len(means) == 3
+    torch.testing.assert_close(method.generator.mapping.w_avg, expected)
+    torch.testing.assert_close(method.average.mapping.w_avg, expected)
 
 
 def test_mixing_changes_the_codes_from_one_layer_on() -> None:
@@ -168,8 +182,10 @@ def test_mixing_changes_the_codes_from_one_layer_on() -> None:
     assert 1 <= drawn.cut < method.generator.num_codes
     codes = method.generator.mapping(drawn.z)
     ws = method.losses_of._layers(codes, drawn)
-    assert torch.equal(ws[:, drawn.cut - 1], codes)
-    assert not torch.equal(ws[:, drawn.cut], codes)
+    others = method.generator.mapping(drawn.other)
+    for layer in range(method.generator.num_codes):
+        assert torch.equal(ws[:, layer], codes if layer < drawn.cut else others), layer
+    assert not torch.equal(codes, others)
     assert Draws(method, BATCH, 0.0).codes("G").other is None
 
 

@@ -68,6 +68,23 @@ def test_warm_ups_do_not_count_and_the_median_does():
     assert timed([30.0], 10) == (30.0, 1)  # PULSE: one call is the answer
 
 
+@pytest.mark.parametrize("seconds", [5, 1000], ids=["timed once", "timed by repeats"])
+@pytest.mark.parametrize(("batch", "each"), [(4, 2.0), (1, 5.0)])
+def test_seconds_of_a_batch_are_those_of_one_of_its_images(batch, each, seconds):
+    """On a clock of our own a call takes 5 seconds, and one more for every image beyond the first."""
+    now = [0.0]
+
+    class Timed(Toy):
+        def super_resolve(self, lr):
+            now[0] += 4 + len(lr)
+            return super().super_resolve(lr)
+
+    cost = measure_cost(Timed(), torch.rand(batch, 3, 4, 4), seconds, clock=lambda: now[0])
+    assert cost.batch == batch
+    assert cost.seconds_per_image == 5.0
+    assert cost.seconds_per_image_batch == each  # 8 seconds of four images
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_peak_is_the_allocators():
     device = torch.device("cuda")

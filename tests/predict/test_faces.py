@@ -1,18 +1,16 @@
 """Faces out of a photo and back: where they land, and that the rest of the photo is left alone."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from facesr_bench.errors import DataError
 from facesr_bench.faces.yunet import Face
 from facesr_bench.method import Method
-from facesr_bench.predict.pasting import cut_out, enlarge, scale_of, template_of
+from facesr_bench.predict.pasting import cut_out, enlarge, paste_back, scale_of, template_of
 from facesr_bench.predict.restoring import Restorer, faces_in
 
 FFHQ = template_of("ffhq")
@@ -89,16 +87,46 @@ def test_a_large_face_is_reduced_with_antialiasing() -> None:
     assert abs(crop[2:-2, 2:-2] - 127).mean() < 10
 
 
-def test_faces_alone_and_none_at_all(tmp_path: Path) -> None:
-    crops = Restorer(Red(), DATA).faces(
-        photo(), "k", [face_at(20, 20, 16), face_at(60, 20, 16)], FFHQ
-    )
-    assert [crop.shape for crop in crops] == [(64, 64, 3)] * 2
+class Squared(Method):
+    """Shows what it was given, each pixel as a square."""
+
+    paper = "none"
+    trainable = False
+    factor = 4
+
+    def super_resolve(self, lr: Tensor) -> Tensor:
+        return lr.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+def test_faces_alone_and_none_at_all() -> None:
+    """Each crop is of its own face, in the given order, and nothing of the photo is around it."""
+    left, right = face_at(20, 20, 16), face_at(60, 20, 16)
+    for faces in ([left, right], [right, left]):
+        crops = Restorer(Squared(), DATA).faces(photo(), "k", faces, FFHQ)
+        assert len(crops) == 2
+        for crop, face in zip(crops, faces, strict=True):
+            own = cut_out(photo(), face.landmarks, FFHQ, 16)
+            assert np.array_equal(crop, own.repeat(4, 0).repeat(4, 1))
+    assert Restorer(Squared(), DATA).faces(photo(), "k", [], FFHQ) == []
     with pytest.raises(DataError, match="shows no face"):
         faces_in(photo(), lambda image: [])
-    left, right = face_at(20, 20, 16), face_at(60, 20, 16)
     assert faces_in(photo(), lambda image: [right, left]) == [left, right]
-    Image.fromarray(photo()).save(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("grey", [100, 101])
+def test_a_face_fades_in_by_rounding_so_brighter_and_darker_are_alike(grey: int) -> None:
+    """A face one level off moves exactly the pixels in which it weighs more than half, either way."""
+    canvas = np.full((64, 64, 3), grey, np.uint8)
+    landmarks = face_at(7.5, 7.5, 12).landmarks
+    moved = {}
+    for sign in (1, -1):
+        face = np.full((64, 64, 3), grey + sign, np.uint8)
+        pasted = paste_back(canvas, face, landmarks, FFHQ, 16, 4).astype(int)
+        assert set(np.unique(pasted)) == {grey, grey + sign}
+        moved[sign] = pasted != grey
+    assert np.array_equal(moved[1], moved[-1])
+    # A square of 48 pixels whose cosine rises above a half at 0.12 / 2 of its side, corners rounded.
+    assert moved[1].sum() / 3 == pytest.approx((48 * 0.88) ** 2, rel=0.04)
 
 
 def test_templates() -> None:

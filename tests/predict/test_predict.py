@@ -61,6 +61,30 @@ def test_every_picture_of_a_folder_is_enlarged_under_its_own_name(
     assert [row["size"] for row in rows] == [[[20, 28]], [[32, 32]], [[24, 24]], [[36, 16]]]
 
 
+TURNED = {
+    1: lambda image: image,
+    3: lambda image: np.rot90(image, 2),
+    6: lambda image: np.rot90(image, 1),  # what the camera stored of an upright face
+    8: lambda image: np.rot90(image, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_a_photo_is_turned_as_its_camera_said(orientation: int, tmp_path: Path) -> None:
+    y, x = np.mgrid[:16, :24]
+    upright = np.stack([x * 10, y * 15, x * 0], axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(TURNED[orientation](upright)))
+    stored.save(tmp_path / "photo.jpg", quality=100, subsampling=0, exif=exif)
+    predict(settings(tmp_path / "photo.jpg"), tmp_path / "out")
+    result = Image.open(tmp_path / "out" / "photo.png")
+    assert result.size == (96, 64)
+    assert not result.getexif()
+    small = np.asarray(result.resize((24, 16), Image.Resampling.BOX)).astype(int)
+    assert np.abs(small - upright).max() < 12
+
+
 def test_nothing_is_overwritten_silently(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "deeper").mkdir(parents=True)
