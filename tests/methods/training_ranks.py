@@ -55,19 +55,21 @@ def prior(side: int = SIDE) -> LoadedPrior:
     return LoadedPrior("small", network)
 
 
-def scgan() -> tuple[Method, dict[str, Any]]:
-    method = get_class("facesr_bench.methods.scgan.SCGAN")(
-        hr_size=SIDE, factor=2, restore_widths=(8, 8), restore_depths=(2,),
-        degrade_widths=(8, 8, 16), degrade_head=4, critic_widths=(8, 8, 8, 8, 8),
-        critic_hidden=8, noise_dim=8,
-    )  # fmt: skip
+def scgan(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "hr_size": SIDE, "factor": 2, "restore_widths": (8, 8), "restore_depths": (2,),
+        "degrade_widths": (8, 8, 16), "degrade_head": 4, "critic_widths": (8, 8, 8, 8, 8),
+        "critic_hidden": 8, "noise_dim": 8,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.scgan.SCGAN")(**small | arguments)
     return method, {"images": 4 * BATCH, "batch_size": BATCH}
 
 
-def pan() -> tuple[Method, dict[str, Any]]:
-    method = get_class("facesr_bench.methods.pan.PAN")(
-        hr_size=SIDE, factor=2, channel_base=128, channel_max=8, ema_half_life=20
-    )
+def pan(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "hr_size": SIDE, "factor": 2, "channel_base": 128, "channel_max": 8, "ema_half_life": 20,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.pan.PAN")(**small | arguments)
     rows = [(8, False), (16, True), (16, False), (32, True), (32, False)]
     phases = [
         {"name": f"{s}{f}", "images": BATCH, "batch_size": BATCH, "side": s, "fade": f, "lr": 1e-3}
@@ -76,39 +78,46 @@ def pan() -> tuple[Method, dict[str, Any]]:
     return method, {"phases": phases}
 
 
-def stylegan2() -> tuple[Method, dict[str, Any]]:
+def stylegan2(**arguments: Any) -> tuple[Method, dict[str, Any]]:
     """Five steps: both penalties, and a step with path lengths only."""
-    method = get_class("facesr_bench.methods.stylegan2.StyleGAN2Prior")(
-        hr_size=SIDE, z_dim=8, w_dim=8, map_layers=2, channel_base=128, channel_max=8
-    )
+    small = {
+        "hr_size": SIDE, "z_dim": 8, "w_dim": 8, "map_layers": 2, "channel_base": 128,
+        "channel_max": 8,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.stylegan2.StyleGAN2Prior")(**small | arguments)
     return method, {"images": 5 * BATCH, "batch_size": BATCH}
 
 
-def propulse() -> tuple[Method, dict[str, Any]]:
-    method = get_class("facesr_bench.methods.propulse.ProPULSE")(
-        prior=prior(64), hr_size=64, factor=4, n_feats=16, hidden=16, perceptual=None, identity=None
-    )
+def propulse(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "prior": prior(64), "hr_size": 64, "factor": 4, "n_feats": 16, "hidden": 16,
+        "perceptual": None, "identity": None,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.propulse.ProPULSE")(**small | arguments)
     return method, {"branches": BATCH, "base": 2 * BATCH, "scale": BATCH, "batch_size": BATCH}
 
 
-def psp() -> tuple[Method, dict[str, Any]]:
-    method = get_class("facesr_bench.methods.psp.PSP")(
-        prior=prior(), hr_size=SIDE, factor=2, input_size=SIDE, style_width=8, depths=(1, 1, 1, 1),
-        body_weights=None, factors=(1, 2), lpips=None, identity=None, loss_size=SIDE,
-    )  # fmt: skip
+def psp(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "prior": prior(), "hr_size": SIDE, "factor": 2, "input_size": SIDE, "style_width": 8,
+        "depths": (1, 1, 1, 1), "body_weights": None, "factors": (1, 2), "lpips": None,
+        "identity": None, "loss_size": SIDE,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.psp.PSP")(**small | arguments)
     return method, {"images": BATCH, "batch_size": BATCH}
 
 
-def dap_fsr() -> tuple[Method, dict[str, Any]]:
-    method = get_class("facesr_bench.methods.dap_fsr.DAPFSR")(
-        prior=prior(), hr_size=SIDE, factor=2, encoder_side=64, width=4, depths=(1, 1, 1, 1),
-        lateral=8, statistics_samples=100, features="none", adapt="hard", target="exemplar",
-        backbone_weights=None,
-    )  # fmt: skip
+def dap_fsr(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "prior": prior(), "hr_size": SIDE, "factor": 2, "encoder_side": 64, "width": 4,
+        "depths": (1, 1, 1, 1), "lateral": 8, "statistics_samples": 100, "features": "none",
+        "adapt": "hard", "target": "exemplar", "backbone_weights": None,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.dap_fsr.DAPFSR")(**small | arguments)
     return method, {"images": 3 * BATCH, "batch_size": BATCH}
 
 
-METHODS: dict[str, Callable[[], tuple[Method, dict[str, Any]]]] = {
+METHODS: dict[str, Callable[..., tuple[Method, dict[str, Any]]]] = {
     each.__name__: each for each in (scgan, pan, stylegan2, propulse, psp, dap_fsr)
 }
 
