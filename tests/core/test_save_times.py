@@ -11,12 +11,14 @@ import pytorch_lightning as pl
 import torch
 
 from core.toy_training import Toy, squares, toy
+from facesr_bench import run
 from facesr_bench.budget import Budget
 from facesr_bench.errors import ConfigError
 from facesr_bench.interrupts import Interrupts
 from facesr_bench.method import Batch
 from facesr_bench.save_times import SaveTimes, check_save_minutes
-from facesr_bench.training import fit
+from facesr_bench.starting_weights import StartingWeights
+from facesr_bench.training import Fitted, fit
 
 
 class Clock:
@@ -148,6 +150,33 @@ def test_a_run_killed_after_a_minute_resumes_as_if_nothing_had_been(
     assert resumed.images_seen == whole.images_seen == 400
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_what_is_set_is_what_training_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, given = Clock(), []
+
+    def fitted(*arguments: Any) -> Fitted:
+        given.append(arguments[-1])
+        return Fitted(8, 0.0, False)
+
+    monkeypatch.setattr(run, "fit", fitted)
+    monkeypatch.setattr(run, "SaveTimes", lambda minutes: SaveTimes(minutes, clock))
+    settings: dict[str, Any] = {
+        "stage": "fit", "scale": "smoke", "seed": 1, "images": None, "log_every": None,
+        "preview_every": None, "save_minutes": 3, "trainer": {"accelerator": "cpu"},
+        "method": {"budget": {"images": 8, "batch_size": 4}},
+    }  # fmt: skip
+    weights = StartingWeights("random", [], None)
+    run._fit(settings, tmp_path, toy(), squares(), weights, [], Interrupts())
+    (times,) = given
+    times.begin()
+    times.saved()
+    clock.now += 179
+    assert not times.due()
+    clock.now += 1
+    assert times.due()
 
 
 def test_a_run_saves_by_the_clock_unless_told_otherwise(
