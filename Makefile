@@ -13,7 +13,7 @@ TESTS     ?= tests/nets tests/metrics tests/core
 CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
 EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml)))
 
-.PHONY: demo test test-isa check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
+.PHONY: demo test mutants test-isa check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
 
 demo: $(READY)  ## measure shipped SCGAN and PULSE beside bicubic, train a short run, print the leaderboard
 	$(BIN)/python -m facesr_bench.demo
@@ -34,6 +34,9 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## speed and memory; ratios, never a test
 	$(BIN)/python benchmarks/bench.py
+
+mutants: $(READY)  ## plant the faults of tests/mutants, one by one: does a test notice each? half an hour
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m mutants
 
 bands: $(READY)  ## does each method still learn as recorded in docs/bands? minutes of CPU
 	OMP_NUM_THREADS=1 $(BIN)/python -m facesr_bench.bands
