@@ -77,13 +77,13 @@ def read_area(path: Path) -> list[Fault]:
     Raises:
         ListError: a fact is missing, or unknown.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         tests, entries = content["tests"], content["faults"]
         if content.keys() != {"tests", "faults"}:
             raise ListError(f"{path.name} holds more than `tests` and `faults`.")
         return [_fault(path.stem, tests, **entry) for entry in entries]
-    except (TypeError, KeyError) as error:
+    except (yaml.YAMLError, TypeError, KeyError) as error:
         raise ListError(f"{path.name} is not a list of faults ({error}).") from None
 
 
