@@ -24,6 +24,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="name the faults and plant none")
     parser.add_argument("--json", action="store_true", help="the verdicts as JSON, not as a table")
     parser.add_argument("--jobs", type=int, default=2, help="faults at a time (default: 2)")
+    parser.add_argument(
+        "--patience", type=float, default=60, metavar="S",
+        help="seconds beyond five times the tests' own time, then a fault hangs (default: 60)",
+    )  # fmt: skip
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout (default: this one)")
     chose = parser.parse_args(words)
     root = chose.root.resolve()
@@ -40,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if root == ROOT:  # another project may need none of it
         preload(HEAVY)
     with tempfile.TemporaryDirectory(prefix="facesr-mutants-") as folder:
-        verdicts = Planting(root, Path(folder), chose.jobs).verdicts(
+        planting = Planting(root, Path(folder), chose.jobs, chose.patience)
+        verdicts = planting.verdicts(
             faults, told=lambda verdict: print(line(verdict), file=sys.stderr, flush=True)
         )
     print(as_json(verdicts) if chose.json else table(verdicts))

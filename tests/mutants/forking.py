@@ -136,6 +136,7 @@ def _surroundings(copy: Path, work: Path, cache: Path) -> Mapping[str, str]:
     return {
         "PYTHONPATH": str(copy / "src"),  # for the interpreters that tests start
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # no test needs one, and Hydra's imports a lot
         "OMP_NUM_THREADS": "1",
         "PWD": str(copy),
         "TMPDIR": str(work / "tmp"),
