@@ -108,7 +108,7 @@ def test_the_interval_is_of_people_who_are_drawn_in_every_cell() -> None:
 
 def test_images_that_no_draw_could_score_are_counted_once_and_findings_are_of_all() -> None:
     cells = four()
-    for cell, lost, mean in zip(cells, (1, 3, 0, 0), (1.0, 2.0, 3.0, 4.0), strict=True):
+    for cell, lost, mean in zip(cells, (3, 1, 0, 0), (1.0, 2.0, 3.0, 4.0), strict=True):
         cell["metrics"]["psnr"]["not_scored"] = lost
         cell["findings"] = {"converged": {"mean": mean, "n": 4}}
     cells[3]["findings"]["converged"]["n"] = 12

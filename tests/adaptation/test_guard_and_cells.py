@@ -83,6 +83,19 @@ def test_cells_are_conditions_by_draws() -> None:
     assert [cell.keys for cell in again] == [cell.keys for cell in cells]
 
 
+def test_conditions_draw_their_exemplars_each_for_itself() -> None:
+    """Else all lights of an adaptation would show the same people, and ten draws be one in disguise."""
+    target = Target(data_of(TwoLights()))
+    places = {
+        light: [
+            [i // 2 for i in target.cells(3, [seed], [light])[0].exemplars] for seed in range(6)
+        ]
+        for light in ("bright", "dim")
+    }
+    assert all(sorted(drawn) == [0, 1, 2] for drawn in places["dim"])
+    assert places["bright"] != places["dim"]
+
+
 def test_more_exemplars_include_the_fewer() -> None:
     target = Target(data_of(TwoLights()))
     for seed in range(4):

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from facesr_bench.leaderboard.__main__ import main
+from facesr_bench.leaderboard.grid import value_text
 from facesr_bench.leaderboard.model import Row, Table
 from facesr_bench.leaderboard.paper_tables import paper_tables
 from facesr_bench.leaderboard.records import find_records
@@ -129,6 +130,24 @@ def test_a_failed_run_is_a_row_with_its_error(tmp_path: Path) -> None:
     unfinished(tmp_path / "running", "2026-01-01 INFO facesr_bench: started\n")
     states = [r.cells[0].state for r in on_wider(tmp_path).rows if r.name == "SCGAN"]
     assert states == ["failed", "unfinished"]
+
+
+def test_of_several_attempts_the_last_ones_error_is_told(tmp_path: Path) -> None:
+    """A run that was started again writes on in its log."""
+    attempt = (
+        "2026-01-01 DEBUG facesr_bench: The run failed.\nTraceback (most recent call last):\n"
+        "facesr_bench.errors.DataError: {}\n2026-01-02 INFO facesr_bench: again\n"
+    )
+    unfinished(tmp_path / "twice", attempt.format("The first.") + attempt.format("The second."))
+    assert row(on_wider(tmp_path), "SCGAN").cells[0].reason == "DataError: The second."
+
+
+def test_a_spread_is_in_the_papers_unit_as_the_value_is(tmp_path: Path) -> None:
+    record = wider(13.42)
+    record["metrics"]["kid@ffhq64-scgan-train"] |= {"ci95": None, "spread": 0.0005}
+    save(tmp_path, record)
+    kid = row(on_wider(tmp_path), "SCGAN").cells[1]
+    assert value_text(kid) == "1.0900 ± 0.0500"
 
 
 def test_variants_find_their_rows_and_others_none(tmp_path: Path) -> None:

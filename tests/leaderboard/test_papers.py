@@ -9,6 +9,7 @@ import yaml
 
 from facesr_bench.errors import ConfigError
 from facesr_bench.papers import Paper, find_table, paper_names, read_paper
+from facesr_bench.papers.contents import Tolerance
 from facesr_bench.papers.reading import parse_paper
 
 
@@ -143,3 +144,9 @@ def test_unknown_papers_and_tables_are_sentences() -> None:
         read_paper("srgan")
     with pytest.raises(ConfigError, match="has no table 8"):
         find_table(read_paper("scgan"), "8")
+
+
+def test_a_share_is_of_the_size_of_the_printed_number() -> None:
+    """Also below zero, where a share of the number itself would let nothing pass."""
+    assert Tolerance(0.05, relative=True).of(-20.0) == pytest.approx(1.0)
+    assert Tolerance(0.05, relative=False).of(-20.0) == 0.05

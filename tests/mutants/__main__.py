@@ -1,6 +1,7 @@
 """``python -m mutants``: plant faults one by one; does some test notice each?"""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if chose.list:
         print("\n".join(f"{fault.area}: {fault.name}" for fault in faults))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the forks are ended, too
     if root == ROOT:  # another project may need none of it
         preload(HEAVY)
     with tempfile.TemporaryDirectory(prefix="facesr-mutants-") as folder:
