@@ -13,8 +13,8 @@ from facesr_bench.errors import ConfigError, MissingRequirement, WeightsError
 from facesr_bench.weights.__main__ import main
 from facesr_bench.weights.cache import file_hash, read_pins, weights_dir
 from facesr_bench.weights.importing import import_file
-from facesr_bench.weights.loading import load_arrays, load_state, locate
-from facesr_bench.weights.registry import registry
+from facesr_bench.weights.loading import load_arrays, load_state, locate, state_of
+from facesr_bench.weights.registry import Layout, registry
 from facesr_bench.weights.requirements import installed, require
 
 ENTRY = """\
@@ -282,3 +282,13 @@ def test_the_command_line(toy, capsys):
     assert main(["check"]) == 1 and "BAD      toy" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["import", str(path), str(path), "--as", "toy"])
+
+
+def test_what_lies_beside_the_weights_is_float32_as_they_are(tmp_path):
+    torch.save(
+        {"net": {"w": torch.ones(2).half()}, "latent_avg": torch.ones(3).half()}, tmp_path / "f"
+    )
+    state = state_of(tmp_path / "f", Layout("torch", inside=("net",), beside=("latent_avg",)))
+    assert {name: value.dtype for name, value in state.items()} == {
+        "w": torch.float32, "latent_avg": torch.float32,
+    }  # fmt: skip

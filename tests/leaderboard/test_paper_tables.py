@@ -132,6 +132,18 @@ def test_a_failed_run_is_a_row_with_its_error(tmp_path: Path) -> None:
     assert states == ["failed", "unfinished"]
 
 
+def test_a_value_that_was_trained_for_is_never_the_best_of_a_papers_column(tmp_path: Path) -> None:
+    for_it = wider(10, loss_networks=["fid_inception"], started="2026-01-02T00:00:00+00:00")
+    save(tmp_path, for_it, wider(20, switches={"share": "all+heads"}))
+    table = on_wider(tmp_path, "1")
+    best = {name: row(table, name).cells[0].best for name in ("SCGAN", "SCGAN-fc")}
+    assert best == {"SCGAN": False, "SCGAN-fc": True}
+    niqe = [
+        row(table, "SCGAN").cells[n].best for n, h in enumerate(table.heads) if h.name == "NIQE"
+    ]
+    assert niqe == [True], "the rest of its row may win"
+
+
 def test_of_several_attempts_the_last_ones_error_is_told(tmp_path: Path) -> None:
     """A run that was started again writes on in its log."""
     attempt = (
