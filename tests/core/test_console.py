@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from facesr_bench.console import print_rich, result_table
+from facesr_bench.console import format_value, print_rich, result_table
 
 ADDRESS = "https://example.org/" + "a-long-folder/" * 12 + "weights.pth"
 COMMAND = "facesr-bench weights import FILE --as fid_inception"
@@ -92,3 +92,13 @@ def test_a_smoke_test_is_a_line_without_a_number() -> None:
     assert "77.25" not in text
     assert "floor" not in text
     assert "66.5" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(17.534, "17.53 [16.53, 18.53]"), (10.0, "10.00 [9.00, 11.00]"),
+     (9.876, "9.8760 [8.8760, 10.8760]"),
+     (0.0, "0.0000 [-1.0000, 1.0000]"), (0.00123, "0.001230 [-0.998770, 1.001230]")],
+)  # fmt: skip
+def test_a_value_and_both_ends_have_digits_by_its_size(value: float, said: str) -> None:
+    assert format_value(metric(value)) == said

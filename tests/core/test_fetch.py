@@ -157,6 +157,16 @@ def test_a_part_of_something_else_is_not_continued(server, monkeypatch, why):
     assert load_state(locate("toy"))["a"][0] == 0
 
 
+def test_a_weak_version_may_stand_for_other_bytes(server, monkeypatch):
+    """``W/"one"`` says that two files mean the same, not that they are (RFC 9110, 8.8.1)."""
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    server.etag, server.cuts = 'W/"one"', [150_000]
+    with pytest.raises(WeightsError):
+        fetch("toy")
+    assert fetch("toy") is not None
+    assert server.ranges == [None, None]
+
+
 def test_a_whole_part_that_was_not_taken_in_yet_is(server):
     folder = weights_dir() / ".fetching"
     folder.mkdir(parents=True)

@@ -46,6 +46,31 @@ def test_the_hash_is_of_the_inputs_and_not_of_their_order() -> None:
     assert len({t.hash for t in [base, *others]}) == 6
 
 
+def test_what_degrades_is_part_of_the_question_though_pixels_agree() -> None:
+    """On one flat colour every operator makes the same LR."""
+
+    class Flat(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            return Sample(self.keys[index], hr=np.full((16, 16, 3), 90, np.uint8))
+
+    two = [
+        freeze_test_set(Flat(["a"]), Downscale(4, o), "p", 1, 0, 16, 4) for o in ("box", "bicubic")
+    ]
+    assert two[0].lr_hash == two[1].lr_hash
+    assert two[0].hash != two[1].hash
+
+
+def test_ground_truth_is_there_for_all_images_or_for_none() -> None:
+    class Partly(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            hr = super().__getitem__(index).hr if index else None
+            return Sample(self.keys[index], hr=hr, lr=np.zeros((4, 4, 3), np.uint8))
+
+    assert not frozen(Partly(["a"])).has_hr
+    with pytest.raises(DataError, match="Only 2 of the 3 test images of p have an HR image"):
+        frozen(Partly(["a", "b", "c"]))
+
+
 def test_wrong_sizes_are_named_together() -> None:
     with pytest.raises(DataError, match=r"a \(HR 20x20.*b \(HR 20x20"):
         frozen(Noise(["a", "b"], size=20))
@@ -67,6 +92,24 @@ def test_store_gives_back_the_same_pixels_under_any_key(tmp_path: Path) -> None:
         store.hash(keys)
     store.drop(keys)
     assert not store.root.exists()
+
+
+def test_the_hash_of_stored_images_is_of_the_set_and_not_of_its_order(tmp_path: Path) -> None:
+    store = SRStore(tmp_path / "sr")
+    images = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3)).astype(np.uint8)
+    store.write(["a", "b", "c"], images)
+    assert store.hash(["c", "a", "b"]) == store.hash(["a", "b", "c"])
+
+
+def test_a_sweep_leaves_what_stays_and_what_others_are_writing(tmp_path: Path) -> None:
+    store = SRStore(tmp_path)
+    store.write(["a/1", "a/2"], np.zeros((2, 6, 6, 3), np.uint8))
+    busy, dead = (tmp_path / "a" / f".{n}.png.abcd_123" for n in (3, 4))
+    for path in (busy, dead, tmp_path / "notes.txt"):
+        path.touch()
+    store.sweep(keep=["a/1"], written_now=["a/3"])
+    left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+    assert left == ["a/.3.png.abcd_123", "a/1.png", "notes.txt"]
 
 
 def test_the_grid_shows_the_same_faces_whatever_the_order() -> None:

@@ -150,3 +150,5 @@ def test_a_share_is_of_the_size_of_the_printed_number() -> None:
     """Also below zero, where a share of the number itself would let nothing pass."""
     assert Tolerance(0.05, relative=True).of(-20.0) == pytest.approx(1.0)
     assert Tolerance(0.05, relative=False).of(-20.0) == 0.05
+    tolerance = read_paper("scgan").columns["FID"].tolerance  # "5 %" in the file
+    assert tolerance is not None and tolerance.of(13.32) == pytest.approx(0.666)

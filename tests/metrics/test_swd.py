@@ -5,11 +5,17 @@ import pytest
 import torch
 
 from facesr_bench.errors import ConfigError, NotComputed
+from facesr_bench.metrics import swd
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.swd import SWD
 from facesr_bench.metrics.swd_distance import sliced_distance, sliced_distances, sliced_jackknife
-from facesr_bench.metrics.swd_patches import laplacian_pyramid, normalise, unit_directions
+from facesr_bench.metrics.swd_patches import (
+    draw_patches,
+    laplacian_pyramid,
+    normalise,
+    unit_directions,
+)
 from facesr_bench.metrics.swd_reference import reference_swd
 
 
@@ -149,3 +155,27 @@ def test_of_large_sets_only_the_chosen_are_kept_whatever_the_batches():
     assert len(set(kept.values())) == 1 and 9 <= kept["sr/16"] < 80
     assert value.n == value.settings["images"] == 9
     assert score([range(1, 300, 2), range(0, 300, 2)])[1] == value
+
+
+def test_patches_are_cut_wherever_a_whole_one_fits() -> None:
+    level = np.arange(9 * 8, dtype=np.float32).reshape(9, 8, 1).repeat(3, axis=2)
+    centres = draw_patches(level, 400, np.random.default_rng(0))[:, 24]
+    assert set(centres.tolist()) == {8 * row + column for row in (3, 4, 5) for column in (3, 4)}
+
+
+def test_replicates_lie_about_the_value_of_all_directions(monkeypatch):
+    """They come of fewer, which put the distance a little elsewhere."""
+    monkeypatch.setattr(swd, "sliced_jackknife", lambda *_: (5.0, np.array([4.0, 6.5])))
+    found = results(B, A, [[0, 1, 2, 3]])["swd_16@toy"]
+    np.testing.assert_allclose(np.subtract(found.replicates, found.value), [-1.0, 1.5], rtol=1e-6)
+
+
+def test_chosen_images_are_in_the_order_of_their_keys():
+    """Groups of the jackknife go by that order, in every metric alike."""
+    metric = SWD("toy", max_images=3)
+    small = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    metric.update(batch(small, small, list("hgfedcba")))
+    chosen = metric._chosen()
+    assert len(chosen) == 3
+    assert chosen == sorted(chosen)
+    assert chosen != sorted(chosen, key=metric._rank), "else this test sees nothing"

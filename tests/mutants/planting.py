@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mutants.forking import NOTHING_RUN, PASSED, Ended, Tests
 from mutants.listing import Fault
@@ -34,7 +34,7 @@ class Verdict:
     seconds: float
 
 
-class Planting(Generic[Job]):
+class Planting:
     """Copies of the checkout, and tests running on them.
 
     Args:

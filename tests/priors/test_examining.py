@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from facesr_bench.errors import ConfigError, WeightsError
+from facesr_bench.errors import ConfigError, DataError, WeightsError
 from facesr_bench.nets.stylegan1.generator import StyleGAN1
 from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.priors import LoadedPrior
@@ -19,6 +19,7 @@ from facesr_bench.priors.examining import (
     _alike,
     _impostors,
     _novelty,
+    _pairs,
     _swd,
     examine,
     judge,
@@ -125,3 +126,13 @@ def test_the_shipped_prior_passes_on_the_draws_of_its_card(
     data = open_data(["+data=tiny", "data.source.identities={train: 4096, val: 16, test: 200}"], 64)
     findings, _ = examine(open_prior("synthface64"), data, seed=101, draws=10)
     assert [f.name for f in findings if not f.passed] == []
+
+
+def test_a_face_is_never_compared_with_itself() -> None:
+    """Nor is a stranger the same person on another photo: either would look like a copy."""
+    alone = np.eye(3, dtype=np.float32)
+    assert not _pairs(alone, 200, 0).any()
+    photos = np.eye(3, dtype=np.float32)[[0, 0, 1, 2]]
+    assert not _impostors(["a", "a", "b", "c"], photos, 0).any()
+    with pytest.raises(DataError, match="one person only"):
+        _impostors(["a", "a"], photos[:2], 0)
