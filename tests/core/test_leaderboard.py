@@ -269,3 +269,11 @@ def test_a_record_cannot_hold_what_json_cannot(tmp_path: Path) -> None:
     assert not (tmp_path / "result.json").exists()
     write_record(tmp_path / "result.json", record("ü", 1))
     assert json.loads((tmp_path / "result.json").read_text())["method"] == "ü"
+
+
+def test_a_record_of_the_next_schema_is_not_read(tmp_path: Path) -> None:
+    save(tmp_path, record("bicubic", 20.0, schema=SCHEMA + 1))
+    with pytest.raises(
+        DataError, match=f"schema {SCHEMA + 1}, newer than the {SCHEMA} this version"
+    ):
+        read_record(tmp_path / "0" / "result.json")

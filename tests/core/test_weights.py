@@ -292,3 +292,10 @@ def test_what_lies_beside_the_weights_is_float32_as_they_are(tmp_path):
     assert {name: value.dtype for name, value in state.items()} == {
         "w": torch.float32, "latent_avg": torch.float32,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("names", ["ab", "abcd"])
+def test_a_file_of_more_or_fewer_arrays_than_registered_is_refused(tmp_path, names):
+    torch.save({name: torch.ones(1) for name in names}, tmp_path / "f")
+    with pytest.raises(WeightsError, match=f"it holds {len(names)} arrays, not 3"):
+        state_of(tmp_path / "f", Layout("torch", count=3))

@@ -292,3 +292,11 @@ def test_the_embedded_faces_classifier_errs_as_it_says():
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(WeightsError, match=r"nobody\.safetensors does not exist"):
         resnet_attributes(str(tmp_path / "nobody.safetensors"))
+
+
+def test_an_attribute_stored_as_one_half_is_there():
+    metric = AttributeDiff(Colours(), groups=["male"])
+    metric.update(batch_of(SR, HR, [{"male": 0.5}, {"male": 0.49}, {}, {}]))
+    values = metric.results(Intervals())
+    assert values["attribute_diff@colours/male"].value == pytest.approx(BY_HAND[0], abs=1e-6)
+    assert values["attribute_diff@colours/not_male"].value == pytest.approx(BY_HAND[1], abs=1e-6)

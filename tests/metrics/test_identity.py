@@ -18,9 +18,10 @@ from facesr_bench.faces.recognition import RECOGNISERS
 from facesr_bench.faces.yunet import Face
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.metrics.identity import Identity
-from facesr_bench.metrics.identity_scores import against_hr
+from facesr_bench.metrics.identity_scores import _above, against_hr
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.verification import (
+    Calibration,
     accepting,
     calibrate,
     degrees,
@@ -424,3 +425,10 @@ def test_with_the_real_network_a_blurred_copy_is_nearer_than_a_coarse_one(monkey
         )
         values.append(scored(Identity(NET, "stored"), batch)[f"identity_cos@{NET}-own"].value)
     assert values[0] == pytest.approx(1.0) and values[0] > values[1] + 0.05 > values[2] + 0.2
+
+
+def test_a_pair_at_the_threshold_itself_is_not_accepted():
+    """The threshold is an impostor's own score: one that may not pass."""
+    found = Calibration(0.25, 10_000, 200)
+    scores = np.array([0.24, 0.25, 0.26, np.nan])
+    np.testing.assert_array_equal(_above(scores, found), [0.0, 0.0, 1.0, np.nan])

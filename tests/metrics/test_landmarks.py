@@ -131,3 +131,9 @@ def test_the_stand_in_for_hr_is_the_lr_enlarged_to_8_bits():
     gap = large[1].permute(1, 2, 0).numpy().astype(int) - np.asarray(expected)
     assert np.abs(gap).max() <= 1
     assert stand_in(ScoreBatch(["0"], given.sr[:1], None, None, [None])) is None
+
+
+def test_the_distance_of_the_eyes_is_that_in_the_plane():
+    points = np.zeros((5, 2), np.float32)
+    points[0], points[1] = (1, 2), (4, 6)
+    assert between_eyes(points) == 5.0

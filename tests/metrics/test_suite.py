@@ -1,5 +1,6 @@
 """The suite: built from its configuration, honest about what it could not do."""
 
+import dataclasses
 import json
 import sys
 import types
@@ -227,3 +228,18 @@ def test_measures_chosen_for_a_run_keep_its_reference_and_its_papers_list():
     assert compose_metrics(["fid_kid"])["measures"]["fid_kid"]["reference"] is None
     with pytest.raises(UsageError, match="no metric 'paper'"):
         compose_metrics(["paper"])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ci95": (0.5, np.inf)}, {"ci95": (-np.inf, 1.5)}, {"se": np.nan}, {"floor": np.nan}]
+)
+def test_nothing_beside_a_value_may_be_no_number(wrong):
+    """The record could not be written with it: it costs this metric, not the run."""
+
+    class Loose(Fragile):
+        def results(self, intervals):
+            return {"fragile": dataclasses.replace(MetricValue(1.0, True, 2, {}), **wrong)}
+
+    scores = MetricSuite([Loose(1.0), PSNR()]).score([batch()])
+    assert list(scores.values) == ["psnr_rgb"]
+    assert "which is no result" in scores.failed["fragile"]
