@@ -14,7 +14,7 @@ from facesr_bench.metrics.base import Expected, PerImageMetric, ScoreBatch
 from facesr_bench.metrics.choosing import compose_metrics
 from facesr_bench.metrics.psnr_ssim import PSNR
 from facesr_bench.metrics.scores import Scores, read_per_image, write_per_image
-from facesr_bench.metrics.suite import MetricSuite
+from facesr_bench.metrics.suite import MetricSuite, _merge
 from facesr_bench.metrics.value import MetricValue, settings_hash
 
 CORE = ["psnr_rgb", "psnr_y", "ssim_rgb", "ssim_y", "lr_psnr", "lr_l2"]
@@ -243,3 +243,13 @@ def test_nothing_beside_a_value_may_be_no_number(wrong):
     scores = MetricSuite([Loose(1.0), PSNR()]).score([batch()])
     assert list(scores.values) == ["psnr_rgb"]
     assert "which is no result" in scores.failed["fragile"]
+
+
+def test_of_what_two_ranks_say_the_lower_ones_word_counts():
+    said = [({"a": "ann"}, {0: "first"}, {1: "one", 2: "only"}),
+            ({"a": "bob", "b": None}, {0: "second"}, {1: "two"})]  # fmt: skip
+    gathering = types.SimpleNamespace(everyone=lambda own: said)
+    seen, refused, broken = _merge(gathering, said[1])
+    assert seen == {"a": "ann", "b": None}
+    assert refused == {0: "first"}
+    assert broken == {1: "one", 2: "only"}
