@@ -137,3 +137,12 @@ def test_a_band_must_see_its_faults_and_hold_its_seeds(recorded: list[Curve]) ->
     assert any(
         sentence.startswith("Seed 5 leaves the band of the other seeds") for sentence in found
     )
+
+
+def test_the_half_width_is_four_deviations_of_a_curve_that_is_none_of_the_recorded() -> None:
+    """Seeds at 1 and 3: mean 2, unbiased deviation sqrt(2), and the mean itself is of two only."""
+    curves = [Curve(seed, (8,), {"x": (value,)}, 1.0) for seed, value in ((1, 1.0), (2, 3.0))]
+    band = band_of(Statistic("x", floor=0.0, log=False), curves)
+    half = 4 * math.sqrt(2) * math.sqrt(1 + 1 / 2)
+    assert band.low == pytest.approx((2 - half,))
+    assert band.high == pytest.approx((2 + half,))

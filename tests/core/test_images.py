@@ -1,5 +1,7 @@
 import io
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -82,6 +84,18 @@ def test_a_failed_write_leaves_the_old_file(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no umask")
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_who_may_read_a_written_file_is_what_the_user_said(umask: int, tmp_path: Path) -> None:
+    path, before = tmp_path / "record.json", os.umask(umask)
+    try:
+        write_atomically(path, b"new")
+        assert os.umask(umask) == umask  # left as it was
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def claiming(width: int, height: int) -> bytes:

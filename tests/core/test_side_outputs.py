@@ -112,6 +112,14 @@ def test_only_sides_that_are_made_can_be_asked_for() -> None:
         chosen_sides("all", Plain())
 
 
+def test_an_image_is_made_when_all_its_sides_are(tmp_path: Path) -> None:
+    stores = SideStores(tmp_path, (8, 16))
+    stores.stores[8].write(["a"], np.zeros((1, 8, 8, 3), np.uint8))
+    assert not stores.is_made("a")
+    stores.stores[16].write(["a"], np.zeros((1, 16, 16, 3), np.uint8))
+    assert stores.is_made("a")
+
+
 def test_each_side_is_stored_and_compared_with_hr_of_its_size(tmp_path: Path) -> None:
     _, module, stores = make(tmp_path, (8, 16))
     keys = module.test_set.keys

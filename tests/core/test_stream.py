@@ -6,6 +6,7 @@ import torch
 
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.data import FaceDataset, Sample, check_keys
+from facesr_bench.degradations.blind import Blind
 from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.stream import Order, StreamSampler, TrainingStream
@@ -108,3 +109,15 @@ def test_an_image_of_the_wrong_size_is_named() -> None:
 def test_keys_that_cannot_be_files_are_refused(keys: list[str]) -> None:
     with pytest.raises(DataError):
         check_keys(keys)
+
+
+def test_lr_that_is_fixed_with_the_protocol_does_not_follow_the_seed_of_the_run() -> None:
+    def made(protocol_seed: int, seed: int) -> dict[int, bytes]:
+        noisy = Blind(4, blur=None, jpeg=None, noise=(20, 20))
+        wild = Numbered(4, offset=100)
+        shown = TrainingStream(Numbered(10), wild, noisy, "unpaired", seed, protocol_seed, 8, 2)
+        places = (shown._other_order[p] for p in range(4))
+        return {place: shown[p]["lr"].numpy().tobytes() for p, place in enumerate(places)}
+
+    assert made(2020, 1) == made(2020, 2)
+    assert made(2020, 1) != made(2021, 1)

@@ -206,3 +206,18 @@ def test_noise_is_shared_out_over_ranks() -> None:
     whole = noise(0, 1, 4)
     assert torch.equal(noise(0, 2, 2), whole[0::2])
     assert torch.equal(noise(1, 2, 2), whole[1::2])
+
+
+def test_noise_is_another_in_each_step_for_each_role_and_seed() -> None:
+    from facesr_bench.method import TrainingContext
+
+    def noise(seed: int, role: str, seen: int) -> bytes:
+        method = toy()
+        budget = Budget.from_config({"images": 8, "batch_size": 4})
+        method.bind(TrainingContext(seed, budget, 10))
+        method.images_seen = seen
+        return method.noise(role, 4, 5).numpy().tobytes()
+
+    assert noise(3, "z", 4) == noise(3, "z", 4)
+    others = [(3, "z", 0), (3, "z", 4), (3, "z", 8), (3, "other", 4), (4, "z", 4)]
+    assert len({noise(*which) for which in others}) == len(others)

@@ -315,3 +315,25 @@ def test_bad_facts_are_refused_in_a_sentence(tmp_path, text, sentence):
 def test_missing_facts(tmp_path):
     with pytest.raises(DataError, match=r"data.facts_file=.*nope.csv does not exist"):
         Folder(root=fill(tmp_path / "hr", "a.png"), facts_file=tmp_path / "nope.csv")
+
+
+def test_landmarks_are_scaled_along_each_axis(tmp_path):
+    (tmp_path / "hr").mkdir()
+    Image.fromarray(np.zeros((101, 100, 3), np.uint8)).save(tmp_path / "hr" / "a.png")
+    facts = tmp_path / "facts.csv"
+    facts.write_text(FACTS + "a,,49.5,50,49.5,50,49.5,50,0,0,99,100,\n")
+    split = Folder(root=tmp_path / "hr", facts_file=facts, hr_size=10, resize="box").split("test")
+    middle, _, _, first, last = split[0].landmarks
+    np.testing.assert_allclose(middle, [4.5, 4.5], atol=1e-5)
+    np.testing.assert_allclose(first, [0.05 - 0.5, 5 / 101 - 0.5], atol=1e-5)
+    np.testing.assert_allclose(last, [9.95 - 0.5, 10 - 5 / 101 - 0.5], atol=1e-5)
+
+
+@pytest.mark.parametrize(("place", "warned"), [((15, 35), False), ((35, 15), True)])
+def test_landmarks_are_held_against_width_and_height(tmp_path, caplog, place, warned):
+    (tmp_path / "hr").mkdir()
+    Image.fromarray(np.zeros((40, 20, 3), np.uint8)).save(tmp_path / "hr" / "a.png")
+    facts = tmp_path / "facts.csv"
+    facts.write_text(FACTS + f"a,,{','.join(map(str, place * 5))},\n")
+    Folder(root=tmp_path / "hr", facts_file=facts).split("test")
+    assert ("lie outside of their image" in caplog.text) == warned

@@ -285,3 +285,29 @@ def test_the_contract_is_offered() -> None:
 def test_what_cannot_be_is_a_sentence(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Recipe(**arguments)
+
+
+def test_each_round_draws_its_exemplars_anew() -> None:
+    run = damma(build(batch=3), exemplars(6))
+    assert len({tuple(sorted(run._draw(outer)[0].tolist())) for outer in range(8)}) > 1
+
+
+def test_synthetic_pairs_are_a_target_and_take_no_gradient() -> None:
+    method = build(norm="mse")
+    run = damma(method)
+    _, w_t, w_s = run._draw(0)
+    mixed = 0.5 * w_t + 0.5 * w_s
+    with run.nets.open("affine") as run.phi, torch.enable_grad():
+        phi = list(run.phi.values())
+        found = torch.autograd.grad(run._synthetic_loss(mixed), phi, allow_unused=True)
+        with torch.no_grad():
+            made = method.nets.images(mixed)
+            codes = method.nets.codes(method.nets.reduced(made, 16))
+            target = method._see(made)
+        images = method.nets.images(codes)
+        seen = method._see(images)
+        loss = (images - made).square().mean()
+        loss = loss + sum((seen[name] - target[name]).square().mean() for name in target)
+        expected = torch.autograd.grad(loss, phi, allow_unused=True)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -109,3 +109,9 @@ def test_large_faces_are_shown_reduced() -> None:
     images = {side: torch.rand(2, 3, side, side) for side in (32, 512)}
     assert grid(images).shape == (1, 3, 512, 512)
     assert torch.equal(grid(images)[0, :, ::8, :256:8][:, :32], images[32][0])
+
+
+def test_a_direction_is_one_deviation_long_however_few_the_faces() -> None:
+    codes = torch.tensor([[0.0], [1.0], [2.0], [5.0]])
+    found = fit_direction(codes, torch.tensor([0.0, 1.0, 2.0, 5.0]))
+    assert found.tolist() == pytest.approx([3.5**0.5])  # mean 2: (4 + 1 + 0 + 9) / 4

@@ -12,6 +12,7 @@ from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.method import TrainingContext
 from facesr_bench.methods.propulse import ProPULSE
 from facesr_bench.methods.propulse.critic import Reg
+from facesr_bench.methods.propulse.downsampling import LRReduction, warn_of_another_operator
 from facesr_bench.methods.propulse.stages import Stage, codes_of
 from facesr_bench.priors.loaded import LoadedPrior
 from methods.propulse_smoke import BATCH, BUDGET, build, faces, fit, small_prior
@@ -442,3 +443,21 @@ def test_phases_that_cannot_be_trained_are_refused() -> None:
         build(encoder="w_direct", budget={"phases": [row | {"train": "scales", "side": 64}]})
     with pytest.raises(ConfigError, match=r"budget has no epochs"):
         build(budget=BUDGET | {"epochs": 3})
+
+
+@pytest.mark.parametrize("levels", [1.0, 4.0])
+def test_how_far_lr_is_off_is_told_in_levels_of_255(
+    levels: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    hr = torch.zeros(2, 3, 64, 64)
+    lr = torch.full((2, 3, 16, 16), levels / 127.5)
+    off = warn_of_another_operator(LRReduction("area", [64], 16), hr, lr)
+    assert off == pytest.approx(levels, rel=1e-5)
+    assert ("4.0 levels off" in caplog.text) == (levels == 4)
+
+
+def test_the_last_stage_stands_on_no_base_encoder() -> None:
+    """It makes all codes itself, so it may be trained alone; the one before may not."""
+    needs = build().progress.needs
+    assert "base" not in needs(Stage("scales", 64))
+    assert "base" in needs(Stage("scales", 32))

@@ -173,3 +173,15 @@ def test_the_yaml_names_every_argument_and_holds_the_authors_size(scale: str) ->
     if scale == "full":
         own = {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()}
         assert arguments == own
+
+
+def test_inputs_and_results_stay_within_their_range() -> None:
+    """Bicubic overshoots at edges, and nothing bounds what the prior paints."""
+    method = build(factors=(2,))
+    edges = torch.ones(2, 3, 32, 32)
+    edges[:, :, :, 14:] = -1
+    assert method.inputs(edges).abs().max() <= 1
+    with torch.no_grad():
+        method.decoder.network.synthesis.b4.torgb.bias.add_(torch.tensor([5.0, -5.0, 0.0]))
+        sr = method.eval().super_resolve(torch.rand(1, 3, 16, 16))
+    assert sr.min() == 0 and sr.max() == 1

@@ -57,6 +57,16 @@ def test_l2_and_l1_of_constants() -> None:
     assert l1(constant(0.6), half, eps).item() == pytest.approx(1.0, rel=1e-5)
 
 
+def test_eps_bounds_the_mean_and_not_each_pixel() -> None:
+    """Half of the pixels are right, half are off by 0.1: a mean square of 0.005."""
+    x, y = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    y[:, :, :2] = 0.1
+    assert l2(y, x, 2e-3).item() == pytest.approx(0.005)
+    assert l2(y, x, 6e-3).item() == pytest.approx(0.006)
+    assert l1(y, x, 2e-3).item() == pytest.approx(10 * 0.05)
+    assert l1(y, x, 6e-2).item() == pytest.approx(10 * 0.06)
+
+
 def test_a_sample_within_eps_gets_no_gradient_from_l2_and_its_neighbour_its_own() -> None:
     y = torch.cat([constant(0.51), constant(0.6)]).requires_grad_()
     l2(y, torch.cat([constant(0.5)] * 2), 2e-3).sum().backward()

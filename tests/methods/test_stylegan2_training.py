@@ -271,3 +271,18 @@ def test_the_preview_is_64_faces_of_the_average() -> None:
     assert faces.shape == (64, 3, 16, 16)
     assert 0 <= float(faces.min()) <= float(faces.max()) <= 1
     assert torch.equal(faces, method.preview())
+
+
+def test_penalties_are_due_by_the_steps_of_each_phase() -> None:
+    method = build(r1_interval=3, path_interval=3)
+    budget = Budget([Phase("first", 2 * BATCH, BATCH), Phase("second", 4 * BATCH, BATCH)])
+    method.bind(TrainingContext(seed=2020, budget=budget, train_images=100))
+    real, due = method.losses_of.r1, list[int]()
+
+    def noted(*args: Any) -> Tensor:
+        due.append(method.images_seen // BATCH)
+        return real(*args)
+
+    method.losses_of.r1 = noted  # type: ignore[method-assign]
+    fit(method, 6)
+    assert due == [0, 2, 5]

@@ -319,3 +319,13 @@ def test_penalties_train_both_networks(fused: bool) -> None:
         if name != "b4.out.bias":
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all()
+
+
+def test_the_running_average_of_lengths_takes_part_in_the_gradient() -> None:
+    lengths = torch.tensor([1.0, 4.0], dtype=torch.float64, requires_grad=True)
+    start, decay = torch.tensor(2.0, dtype=torch.float64), 0.25
+    penalty, average = losses.path_penalty(lengths, start, decay)
+    (gradient,) = torch.autograd.grad(penalty, lengths)
+    apart = lengths.detach() - average
+    torch.testing.assert_close(average, torch.tensor(2.125, dtype=torch.float64))
+    torch.testing.assert_close(gradient, apart - decay / 2 * apart.sum())

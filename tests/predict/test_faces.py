@@ -134,3 +134,27 @@ def test_templates() -> None:
     assert np.ptp(arcface[:, 0]) > np.ptp(FFHQ[:, 0])  # a tighter crop: eyes farther apart
     own = template_of([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
     assert own.shape == (5, 2)
+
+
+def test_each_face_of_a_photo_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a method draws follows from the key: equal keys would be equal noise."""
+    keys: list[str] = []
+
+    def restore(self: Red, lr: Tensor, names: list[str]) -> Tensor:
+        keys.extend(names)
+        return self.super_resolve(lr)
+
+    monkeypatch.setattr(Red, "restore", restore)
+    found = [face_at(20, 20, 16), face_at(60, 20, 16)]
+    Restorer(Red(), DATA).photo(photo(), "k", found, FFHQ)
+    assert keys == ["k#1", "k#2"]
+
+
+@pytest.mark.parametrize(("own", "factor"), [(8, 8), (None, 4)])
+def test_the_factor_is_the_methods_and_the_datas_where_it_takes_any(
+    own: int | None, factor: int
+) -> None:
+    method = Red()
+    method.factor = own
+    restorer = Restorer(method, DATA)
+    assert (restorer.factor, restorer.lr_side) == (factor, 64 // factor)
