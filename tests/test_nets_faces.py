@@ -96,6 +96,19 @@ def test_golden_embeddings(
     assert embedding[0, :6].tolist() == pytest.approx(expected, abs=EXACT)
 
 
+def test_facenets_norms_have_the_eps_of_tensorflow() -> None:
+    """Where variances are near one, as above, an embedding cannot tell 1e-3 from PyTorch's 1e-5."""
+    network, unit = FaceNet().eval(), torch.zeros(1, 3, 3, 3)
+    first = network.conv2d_1a
+    with torch.no_grad():
+        first.conv.weight.zero_()
+        first.bn.running_var.fill_(0.003)
+        first.bn.running_mean.fill_(-1.0)
+        assert first(unit).unique().item() == pytest.approx((0.003 + 0.001) ** -0.5, rel=1e-5)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert {norm.eps for norm in norms} == {1e-3}
+
+
 @pytest.mark.parametrize("name", ["mobilefacenet", "mobilefacenet_y1"])
 def test_embeddings_are_unit_vectors_and_gradients_reach_the_image(name: str) -> None:
     known = RECOGNISERS[name]

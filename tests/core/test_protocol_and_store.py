@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from facesr_bench.data import FaceData, FaceDataset, Sample
 from facesr_bench.datamodule import FaceSRDataModule
@@ -129,6 +130,30 @@ def test_lr_that_the_owner_gave_has_no_known_operator() -> None:
 
     assert frozen(Noise(["a", "b"])).made_lr
     assert not frozen(Given(["a", "b"])).made_lr
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_lr_consistency_gets_the_operator_only_where_it_made_the_lr(given: bool) -> None:
+    class Owners(FaceDataset):
+        keys = ("a", "b")
+
+        def __getitem__(self, index: int) -> Sample:
+            sample = Noise(["a", "b"])[index]
+            lr = np.zeros((4, 4, 3), np.uint8) if given else None
+            return Sample(sample.key, hr=sample.hr, lr=lr)
+
+    class Source(FaceData):
+        name = "owners"
+
+        def split(self, role: str) -> FaceDataset | None:
+            return Owners() if role == "test" else None
+
+    data = FaceSRDataModule("p", 1, Source(), Downscale(4, "box"), hr_size=16)
+    images = torch.rand(2, 3, 16, 16)
+    found = data.downsample(images)
+    assert (found is None) == given
+    if found is not None:
+        torch.testing.assert_close(found, torch.nn.functional.avg_pool2d(images, 4))
 
 
 def test_a_smaller_test_set_is_a_protocol_of_its_own() -> None:

@@ -118,3 +118,23 @@ def test_verify_names_every_changed_missing_and_stray_file(lab: Any) -> None:
         main(["--verify", str(lab.out)])
     with pytest.raises(DataError, match=r"holds no prepared data"):
         main(["--verify", str(lab.src)])
+
+
+def test_verify_looks_at_borders_too(lab: Any) -> None:
+    lab.call("--set", "pad=4")
+    key = sorted(p.relative_to(lab.out / "border").as_posix() for p in lab.out.rglob("border/*/*"))[
+        0
+    ]
+    path = lab.out / "border" / key
+    picture = read_rgb(path).copy()
+    picture[3, 3, 0] ^= 1
+    path.write_bytes(encode_png(picture))
+    pack = np.load(lab.out / "border.npy", mmap_mode="r+")
+    pack[-1, 0, 0, 0] ^= 1
+    pack.flush()
+    with pytest.raises(DataError) as caught:
+        main(["--verify", str(lab.out)])
+    text = str(caught.value)
+    assert text.count("\n  ") == 2
+    assert f"border/{key} is not the image that was prepared" in text.replace("\\", "/")
+    assert "border.npy differs from train/pr3_7.png" in text

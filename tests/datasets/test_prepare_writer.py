@@ -58,6 +58,18 @@ def test_images_tables_pack_and_sheet(lab: Any, capsys: pytest.CaptureFixture[st
     assert "8 HR" in said and "6 in 12 images" in said and "contact_sheet.png" in said
 
 
+def test_images_come_in_the_order_of_their_keys_whatever_the_plans(lab: Any) -> None:
+    plugin = lab.root / "lab_faces.py"
+    text = plugin.read_text()
+    plugin.write_text(text.replace("return Plan(items,", "return Plan(items[::-1],"))
+    assert plugin.read_text() != text
+    lab.call()
+    keys = [row["key"] for row in rows(lab.out)]
+    assert keys == sorted(LOOK.faces())
+    first = read_rgb(lab.out / "images" / keys[0])
+    np.testing.assert_array_equal(np.load(lab.out / "pack.npy")[0], first)
+
+
 def test_archives_and_threads_change_nothing(lab: Any) -> None:
     import zipfile
 

@@ -129,6 +129,21 @@ def test_shift_moves_squares_in_and_boxes_are_clipped_first(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("box", "square"),
+    [
+        ((70, 90, 10, 10), (65, 85)),  # as far right and down as a square of 15 goes
+        ((0, 0, 10, 10), (0, 0)),
+        ((30, 40, 10, 10), (28, 38)),  # untouched: 30 - 2.5, rounded half up
+    ],
+)
+def test_shifted_squares_end_at_the_edge_of_the_photo(box, square):
+    kind = sys.modules[WiderFace.__module__].Filter
+    rule = kind(smallest=1, largest=50, occlusion=2, margin=1.5, outside="shift")
+    (taken,), _ = rule.apply(np.array([[*box, 0, 0, 0, 0, 0, 0]]), (100, 80))
+    assert (taken.left, taken.top, taken.side) == (*square, 15)
+
+
+@pytest.mark.parametrize(
     "contents",
     [LOOK.files(mat=False), LOOK.files(text=False)],
     ids=["text only", "MATLAB only"],

@@ -11,6 +11,7 @@ from torch import Tensor
 from facesr_bench.methods.pulse import PULSE
 from facesr_bench.methods.pulse.losses import Loss, geocross, mean_square
 from facesr_bench.methods.pulse.search import search
+from facesr_bench.methods.pulse.variables import Variables
 from facesr_bench.priors import LoadedPrior
 from methods.pulse_priors import stylegan1_prior, stylegan2_prior
 
@@ -185,6 +186,29 @@ def test_codes_of_one_tiled_latent_are_equal_and_geocross_is_still_asked() -> No
     codes = method.generate(start.latent, start.noise)[1]
     assert torch.equal(codes, codes[:, :1].expand_as(codes))
     assert 0 < geocross(codes).item() < 1e-6
+
+
+def test_best_is_the_lowest_of_all_steps_not_the_last_that_fell() -> None:
+    """A search that walks by one a step, with losses as they are told."""
+    losses = iter([3.0, 1.0, 4.0, 2.0, 0.0])
+
+    class Told(Loss):
+        def __call__(self, y: Tensor, x: Tensor, codes: Tensor) -> Tensor:
+            along: Tensor = (codes - codes.detach()).sum((1, 2))
+            return along + next(losses)
+
+    recipe = replace(
+        pulse(steps=4, opt="sgd", lr=1.0, schedule="fixed", return_image="best").recipe,
+        loss=Told((), 1e-9), sphere=False,
+    )  # fmt: skip
+    latent = torch.zeros(1, 1, 1)
+
+    def generate(code: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor]:
+        return code[..., None].expand(-1, 3, 2, 2), code
+
+    start = Variables(latent, [], [latent])
+    found = search(torch.zeros(1, 3, 2, 2), start, generate, torch.nn.Identity(), recipe)
+    assert found.images.unique().tolist() == [-1.0]
 
 
 def test_best_is_no_worse_than_last() -> None:

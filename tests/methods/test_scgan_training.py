@@ -246,6 +246,18 @@ def test_other_sizes_and_factors(arguments: dict[str, Any]) -> None:
         method.check_sizes((256 // factor, 256 // factor), (256, 256))
 
 
+@pytest.mark.parametrize("concat", [False, True])
+def test_what_a_critic_learns_from_brings_no_gradient_to_a_generator(concat: bool) -> None:
+    method = build(critic_concat=concat)
+    nets, batch = method.nets, faces()
+    h, lr = method.to_network(batch["hr"]), method.to_network(batch["lr"])
+    seen = nets.reconstruct(h, lr, torch.randn(BATCH, *nets.noise_shape))
+    sum(nets.critic_loss(critic, seen) for critic in nets.switches.critics).backward()  # type: ignore[union-attr]
+    for name in nets.switches.generators:
+        assert all(p.grad is None for p in nets.get_submodule(name).parameters()), name
+    assert all(p.grad is not None for p in nets.critics.parameters())
+
+
 @pytest.mark.parametrize("options", [{"channels_last": False}, {"precision": "bf16-mixed"}])
 def test_options_keep_the_losses(options: dict[str, Any]) -> None:
     plain, other = build(), build(channels_last=options.pop("channels_last", True))

@@ -188,3 +188,7 @@ def test_face_networks_see_the_enlarged_face_in_their_own_range_and_noise_follow
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(method.restore(lr[:1], ["b"]), first[:1])
     assert (first.mean((2, 3)) - lr.mean((2, 3))).abs().max() < 0.1
+    edges = torch.zeros(1, 3, 16, 16)
+    edges[:, :, :, 8:] = 1  # at which bicubic overshoots
+    method.super_resolve(edges)
+    assert network.seen.min() == -1 and network.seen.max() == 1
