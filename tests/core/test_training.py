@@ -221,3 +221,20 @@ def test_noise_is_another_in_each_step_for_each_role_and_seed() -> None:
     assert noise(3, "z", 4) == noise(3, "z", 4)
     others = [(3, "z", 0), (3, "z", 4), (3, "z", 8), (3, "other", 4), (4, "z", 4)]
     assert len({noise(*which) for which in others}) == len(others)
+
+
+def test_a_save_comes_with_the_step_it_is_due_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run saves twenty times: of 80 images after every fourth, which here is after every step."""
+    from pytorch_lightning import Trainer
+
+    method, saved, save = toy(), list[int](), Trainer.save_checkpoint
+
+    def noted(self: Trainer, *args: Any, **options: Any) -> None:
+        saved.append(method.images_seen)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", noted)
+    run(method, tmp_path, {"images": 80, "batch_size": 4})
+    assert saved == list(range(4, 81, 4))
