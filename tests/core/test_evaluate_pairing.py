@@ -13,9 +13,9 @@ from PIL import Image
 
 from facesr_bench.errors import DataError, RunInterrupted
 from facesr_bench.evaluate.annotations import Annotations, read_annotations
-from facesr_bench.evaluate.image_set import check_images, find_pairs
-from facesr_bench.evaluate.pairing import Folder, pair_folders
-from facesr_bench.evaluate.reading import read_ahead
+from facesr_bench.evaluate.image_set import ImageSet, _misfits, check_images, find_pairs
+from facesr_bench.evaluate.pairing import Folder, Pair, pair_folders
+from facesr_bench.evaluate.reading import Inspected, read_ahead
 from facesr_bench.evaluate.stopping import stoppable
 from facesr_bench.images import encode_png, hash_images
 from facesr_bench.protocol import canonical_hash
@@ -256,3 +256,18 @@ def test_landmarks_as_shares_of_the_side_are_refused(tmp_path):
     path.write_text(CSV_HEAD + "1.png,,.3,.4,.7,.4,.5,.6,.4,.8,.6,.8\n")
     with pytest.raises(DataError, match=r"within \[0, 1\]"):
         read_annotations(path, ["1.png"]).check({"1.png": (16, 16)})
+
+
+def test_the_question_is_told_by_hr_and_lr_and_not_by_the_answers():
+    def asked(sr="s", hr="h", lr="l"):
+        return ImageSet([Pair("a.png", Path("a.png"))], {}, sr, hr, lr, Annotations()).protocol_hash
+
+    assert asked(sr="other") == asked()
+    assert len({asked(), asked(hr="other"), asked(hr=None), asked(lr="other"), asked(lr=None)}) == 5
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 28), (28, 32)])
+def test_a_factor_holds_both_ways(size):
+    seen = {"SR": Inspected(sizes={"a": size}), "LR": Inspected(sizes={"a": (8, 8)})}
+    told = _misfits([Pair("a", Path("a"))], seen, 4)
+    assert bool(told) == (size != (32, 32)), told

@@ -80,6 +80,7 @@ def test_every_part_of_the_code_has_faults(faults: list[Fault]) -> None:
         ("tests: [x]\nfaults: [{file: a.py, what: w, old: '1', new: '2', oops: 3}]", "oops"),
         ("tests: [x]\nfaults: []\nfault: []", "more than"),
         ("faults: []", "tests"),
+        ("tests: [x]\nfaults: [{file: a.py, what: w, old: '1', new: 2}]", "2 of 'w' is no text"),
         ("tests: [x\n", "not a list"),
     ],
 )

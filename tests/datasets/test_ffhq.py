@@ -234,6 +234,12 @@ def test_a_file_in_the_wrong_folder(tmp_path):
     refused(tmp_path, OWNERS | moved, r"in the folder 00000, but image 1001 belongs into 01000")
 
 
+def test_a_packed_file_in_the_wrong_folder(tmp_path):
+    """The dataset tool numbers its folders by thousands, 00001 for images 1000 to 1999."""
+    packed = {f"copy/00001/img{number:08d}.png": IMAGES[FIRST] for number in (1000, 2001)}
+    refused(tmp_path, packed, r"in the folder 00001, but image 2001 belongs into 00002")
+
+
 def test_a_number_ffhq_does_not_have(tmp_path):
     refused(
         tmp_path, {"copy/70000.png": IMAGES[FIRST]}, "would be image 70000, but FFHQ has 70,000"

@@ -11,7 +11,7 @@ from command_line import ROOT
 from facesr_bench.errors import ConfigError
 from facesr_bench.experiments.note import note_finished
 from facesr_bench.experiments.plan import Cell, left_out, plan
-from facesr_bench.experiments.sweep import Sweep
+from facesr_bench.experiments.sweep import Sweep, _words
 from facesr_bench.papers import find_table, paper_names, read_paper
 
 EXPERIMENTS = sorted(
@@ -220,3 +220,13 @@ def test_a_prior_leaves_no_record_and_is_kept_all_the_same(tmp_path: Path) -> No
         in (machine.batches[2][0])
     )
     assert len(go(tmp_path, machine, experiment="dap_fsr/table3").kept) == 6
+
+
+def test_weights_of_another_run_come_before_what_an_attempt_of_its_own_left(tmp_path: Path) -> None:
+    own = tmp_path / "own" / "checkpoints" / "last.ckpt"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    told = {None: f"ckpt={own}", tmp_path / "a": f"ckpt={tmp_path}/a/checkpoints/last.ckpt"}
+    for weights, word in told.items():
+        found = _words(Cell("cell", tmp_path / "own", ("+method=pan",), weights))
+        assert found == ["+method=pan", word]

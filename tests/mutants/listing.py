@@ -98,6 +98,9 @@ def _fault(
     tests: str | list[str] | None = None,
     survives: str | None = None,
 ) -> Fault:
+    for fact in (file, what, old, new):
+        if not isinstance(fact, str):
+            raise ListError(f"{area}.yaml: {fact!r} of {what!r} is no text; quote it.")
     chosen: Any = area_tests if tests is None else tests
     chosen = [chosen] if isinstance(chosen, str) else chosen
     return Fault(area, file, what, old, new, tuple(chosen), survives)
