@@ -207,6 +207,8 @@ def test_a_finished_run_of_other_settings_is_named_and_not_taken(tmp_path: Path)
     other = go(tmp_path, Machine(), "seed=7")
     assert (other.kept, len(other.failed)) == ([], 16)
     assert "finished run of other settings (seed=7)" in other.failed["SCGAN on scgan_ffhq"]
+    instead = go(tmp_path, Machine(), "metrics=all")  # of metrics=paper: as many words as before
+    assert (instead.kept, len(instead.failed)) == ([], 16)
     where = go(tmp_path, Machine(), "trainer=gpu", "logger=none")
     assert len(where.kept) == 16  # what a result does not depend on
 
