@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from facesr_bench.datasets.synthface import DOMAINS, Face, render_face
+from facesr_bench.datasets.synthface.noise import sensor_grain
 
 SEED = 2020
 KEYS = {
@@ -192,3 +193,11 @@ def test_a_face_cannot_be_reassigned() -> None:
     face = render_face(SEED, 0, 0, 16)
     with pytest.raises(AttributeError):
         face.identity = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256, 512])
+def test_grain_grows_with_the_image_as_that_of_binned_pixels_does(size: int) -> None:
+    """By size to the power of 0.4 above 64 pixels, and by binning alone below; at 512 it repeats."""
+    deviation = float(sensor_grain(size, 0).std())
+    expected = (min(size, 256) / 64) * min(1.0, (64 / size) ** 0.6)
+    assert deviation == pytest.approx(expected, rel=0.03)
