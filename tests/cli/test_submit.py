@@ -16,6 +16,7 @@ from command_line import record_of
 from facesr_bench.errors import DataError
 from facesr_bench.leaderboard.run_tables import run_tables
 from facesr_bench.submit.__main__ import main
+from facesr_bench.submit.packing import _verdict
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +170,13 @@ def test_words_of_others_format_nothing(run: Path) -> None:
 def test_keys_come_from_the_table(run: Path) -> None:
     with (run / "per_image.csv").open() as file:
         assert len(list(csv.DictReader(file))) == record_of(run)["n_images"]
+
+
+def test_the_card_tells_of_the_last_verification() -> None:
+    def verified(day: str, same: bool, images: int) -> dict[str, Any]:
+        return {"when": f"{day}T10:00:00", "same_device": same, "images": {"images": images}}
+
+    both = [verified("2026-01-01", True, 3), verified("2026-01-02", False, 12)]
+    told = "verified on 2026-01-02: 12 images made again, within the tolerance between devices"
+    assert _verdict({"verified": both}) == told
+    assert _verdict({}) == "not verified by a repetition"
