@@ -21,7 +21,7 @@ def test_a_scale_that_is_not_told_is_the_papers(scale: str, width: int) -> None:
 
 
 def test_a_checkpoint_and_weights_to_start_from_exclude_each_other() -> None:
-    chosen = {"stage": "fit", "scale": "full", "ckpt": None, "init": None}
+    chosen = {"stage": "fit", "scale": "full", "save_minutes": 10, "ckpt": None, "init": None}
     for one in ("ckpt", "init"):
         check_choices(chosen | {one: "file"})
     with pytest.raises(ConfigError, match="exclude each other"):
