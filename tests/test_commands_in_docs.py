@@ -15,6 +15,7 @@ from command_line import ROOT
 from facesr_bench import cli
 from facesr_bench.cli import COMMANDS
 from facesr_bench.config import register_resolvers
+from facesr_bench.experiments.words import loosened
 
 DOCS = [ROOT / "README.md", ROOT / "docs" / "cluster.md", *(ROOT / "methods").glob("*/README.md")]
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.M | re.S)
@@ -51,8 +52,9 @@ def composes(words: list[str]) -> None:
         for word in words
         if word not in ("-m", "--help") and not re.search(r"interval\(|^hydra[/.]sweeper", word)
     ]
+    for_hydra = {plain: loose for loose, plain in loosened(words, ()).items()}  # as launch does
     with initialize_config_module("facesr_bench.conf", version_base="1.3"):
-        compose("config", overrides)
+        compose("config", [for_hydra.get(word, word) for word in overrides])
 
 
 @pytest.mark.parametrize("words", RUNS)

@@ -15,7 +15,7 @@ FINAL_SIDE = 4
 
 
 class Discriminator(nn.Module):
-    """Six spectral-norm residual blocks and two spectral-norm linear layers.
+    """Six spectral-norm residual blocks and two spectral-norm linear layers (the paper: one).
 
     Spectral norm runs one power iteration per forward in train mode and, like torch's, none in eval
     mode, where the official layer goes on iterating. So a critic stays in train mode at all times.
@@ -23,7 +23,7 @@ class Discriminator(nn.Module):
     Args:
         size: side of the image, a power of two; the last ``log2(size / 4)`` blocks halve it.
         widths: channels of the residual blocks.
-        hidden: units between the two linear layers.
+        hidden: units between the two linear layers; None for one layer, as in the paper.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Discriminator(nn.Module):
         size: int,
         *,
         widths: Sequence[int] = (128, 128, 256, 256, 512, 512),
-        hidden: int = 512,
+        hidden: int | None = 512,
     ) -> None:
         super().__init__()
         pools = doublings(size, "the critic's image size") - doublings(FINAL_SIDE, "4")
@@ -48,11 +48,12 @@ class Discriminator(nn.Module):
                 for i, (cin, cout) in enumerate(zip((3, *widths), widths, strict=False))
             )
         )
-        self.out_layer = nn.Sequential(
-            spectral_norm(nn.Linear(widths[-1] * FINAL_SIDE**2, hidden)),
-            nn.ReLU(),
-            spectral_norm(nn.Linear(hidden, 1)),
-        )
+        features = widths[-1] * FINAL_SIDE**2
+        self.out_layer = nn.Sequential()
+        if hidden is not None:
+            self.out_layer.extend([spectral_norm(nn.Linear(features, hidden)), nn.ReLU()])
+            features = hidden
+        self.out_layer.append(spectral_norm(nn.Linear(features, 1)))
 
     def forward(self, image: Tensor) -> Tensor:
         """Score (B, 3, size, size) in [-1, 1] as (B, 1) logits; > 0 means real."""

@@ -9,12 +9,14 @@ h = I_rH is a real HR face, l = I_rL an unrelated real LR face. No optimiser her
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from .building import Init, drawn, share_layers
 from .critics import Discriminator
 from .losses import (
     average_down,
@@ -26,9 +28,8 @@ from .losses import (
     restoration_objective,
 )
 from .networks import Degrader, Restorer
-from .variants import Critic, Generator, Share, Switches
+from .variants import Critic, Generator, Switches
 
-Init = Literal["default", "kaiming"]
 Terms = dict[str, Tensor]
 """Unweighted terms of an objective by name, detached, for the log."""
 
@@ -75,7 +76,10 @@ class SemiCycle(nn.Module):
         lr_size: side of the LR images.
         switches: which branches, critics and terms exist.
         align_corners: of the bicubic target.
-        init: "default" is PyTorch's (code), "kaiming" He et al.'s normal with zero biases (paper).
+        init: of the generators: "default" is PyTorch's (code), "kaiming" He et al.'s normal with zero
+            biases (paper, of the three branches).
+
+    Every network draws its initial weights by its own name, so switching one off changes no other.
     """
 
     def __init__(
@@ -92,18 +96,19 @@ class SemiCycle(nn.Module):
         super().__init__()
         self.switches = switches
         self.align_corners = align_corners
-        self.R_LS = restorer()
+        kaiming = init == "kaiming"
+        self.R_LS = drawn("R_LS", restorer, kaiming=kaiming)
         self.factor = self.R_LS.factor
         if "D_HL" in switches.generators:
-            self.D_HL = degrader()
+            self.D_HL = drawn("D_HL", degrader, kaiming=kaiming)
         if "D_SL" in switches.generators:
-            self.D_SL = degrader()
+            self.D_SL = drawn("D_SL", degrader, kaiming=kaiming)
         sizes = {"L": lr_size, "H": lr_size * self.factor}
-        self.critics = nn.ModuleDict({name: critic(sizes[name[0]]) for name in switches.critics})
-        if init == "kaiming":
-            self.apply(_kaiming)
+        self.critics = nn.ModuleDict(
+            {name: drawn(f"D_{name}", partial(critic, sizes[name[0]])) for name in switches.critics}
+        )
         if switches.share != "none":
-            self.D_SL = _share(self.D_HL, self.D_SL, switches.share)
+            self.D_SL = share_layers(self.D_HL, self.D_SL, switches.share)
         self.R_LS.dead.requires_grad_(False)
 
     @property
@@ -130,6 +135,10 @@ class SemiCycle(nn.Module):
         on = self.switches
         if on.cycle_grad == "full":  # one graph runs through all of them
             return [on.generators]
+        if on.cycle_grad == "backward":  # one through R_LS and D_SL, and D_HL may be D_SL
+            if on.share != "none" or on.branches == "backward_only":
+                return [on.generators]
+            return [("D_HL",), ("R_LS", "D_SL")]
         if on.share != "none":
             return [("D_HL", "D_SL"), ("R_LS",)]
         return [(name,) for name in on.generators]
@@ -157,14 +166,14 @@ class SemiCycle(nn.Module):
             l: (B, 3, H/factor, W/factor) in [-1, 1], unrelated to h.
             z: (B, *noise_shape) standard normal, one draw for D_HL and D_SL.
         """
-        through = self.switches.cycle_grad == "full"
+        cycle_grad = self.switches.cycle_grad
         s = S = R = c = None
         if "D_HL" in self.switches.generators:
             s = self.D_HL(h, z)
-            S = self.R_LS(s if through else s.detach())
+            S = self.R_LS(s if cycle_grad == "full" else s.detach())
         if "D_SL" in self.switches.generators:
             R = self.R_LS(l)
-            c = self.D_SL(R if through else R.detach(), z)
+            c = self.D_SL(R.detach() if cycle_grad == "none" else R, z)
         return Reconstruction(h, l, s, S, R, c)
 
     def critic_loss(self, name: Critic, seen: Reconstruction) -> Tensor:
@@ -181,7 +190,7 @@ class SemiCycle(nn.Module):
         """Objective of one generator (Eq. 2, 6 or 12) and its unweighted terms.
 
         The objective is None when all its terms are switched off, which is allowed only where the
-        other network of a full cycle brings the gradient.
+        other network of a cycle brings the gradient.
         """
         on, terms = self.switches, Terms()
         if name == "D_HL":
@@ -213,31 +222,7 @@ class SemiCycle(nn.Module):
         return half_objective(l1_term, adv_term, self.switches.term_weights)
 
 
-def _share(d_hl: Degrader, d_sl: Degrader, share: Share) -> Degrader:
-    """Give D_SL the layers of D_HL that a variant of the paper shares (Table 2)."""
-    if share == "all+heads":
-        return d_hl
-    if share in {"body", "encoder"}:
-        d_sl.down_layers = d_hl.down_layers
-    if share in {"body", "decoder", "middle"}:
-        d_sl.up_layers = d_hl.up_layers
-    if share == "middle":
-        # The last two encoder groups, of two blocks each. (The paper adds the first two of its
-        # three decoder groups; the code's decoder has only two groups.)
-        for i in range(len(d_hl.down_layers) - 4, len(d_hl.down_layers)):
-            d_sl.down_layers[i] = d_hl.down_layers[i]
-    return d_sl
-
-
 def _parameters(modules: list[nn.Module]) -> list[nn.Parameter]:
     """Trainable parameters of several networks, each once, in order."""
     union = dict.fromkeys(chain(*(module.parameters() for module in modules)))
     return [parameter for parameter in union if parameter.requires_grad]
-
-
-def _kaiming(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        # Spectral norm keeps the trained tensor as weight_orig.
-        nn.init.kaiming_normal_(getattr(module, "weight_orig", module.weight))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

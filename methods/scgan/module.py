@@ -13,11 +13,13 @@ from facesr_bench.method import Batch, Method
 
 from pytorch_lightning.core.optimizer import LightningOptimizer  # isort: skip  (see method.py)
 
+from .building import Init
 from .checkpoint import from_official, network_of
 from .critics import Discriminator
-from .cycle import Init, SemiCycle
+from .cycle import SemiCycle
 from .losses import WeightsName
-from .networks import Degrader, Noise, Restorer
+from .networks import Degrader, Layout, Noise, Restorer
+from .output import Output, to_picture
 from .schedule import Sched, learning_rate
 from .variants import Branches, CycleGrad, Share, Switches, check_choice
 
@@ -30,27 +32,29 @@ class SCGAN(Method):
 
     Args:
         hr_size: side of the HR images.
-        factor: HR side over LR side; ``2 ** len(restore_depths)``.
+        factor: HR side over LR side; R_LS's first ``log2(factor)`` groups double the side.
         restore_widths: channels of R_LS's groups and head.
-        restore_depths: residual blocks of R_LS's groups.
+        restore_depths: residual blocks of R_LS's groups (the paper's text: 12, 3, 2).
         degrade_widths: channels of the encoder of D_HL and D_SL.
         degrade_head: channels inside their head.
+        degrade_layout: "code", or "paper" (6 + 6 blocks with three degrade_widths).
         critic_widths: channels of the critics' residual blocks.
-        critic_hidden: units between the critics' linear layers.
+        critic_hidden: units between the critics' linear layers; None for one layer (paper).
         noise_dim: length of z (for ``noise="fc"``).
         noise: z through a linear layer (code) or as a noise plane (paper).
         bgr: networks see BGR (needed for the released weights).
         skip_relu: skips of the generators see ReLU(x) (code) or x (paper).
         g_spectral_norm: spectral norm in the generators too (paper).
-        init: PyTorch's initialisation (code) or Kaiming's (paper).
+        init: the generators' initialisation: PyTorch's (code) or Kaiming's (paper).
         align_corners: of the bicubic target.
+        output: "clamp", or "official": images as the official test script writes them.
         branches: see :class:`~.variants.Switches`, as all up to ``gamma``.
         share: what D_SL shares with D_HL.
         adv: true, false or the list of critics to keep.
         pix: pixel terms.
         cyc: cycle terms.
         weights: weights of L1 and adversarial terms.
-        cycle_grad: "none" (code) or "full" (gradient through whole cycles).
+        cycle_grad: "none" (code), "backward" (R_LS learns from c too) or "full" (through all).
         critic_concat: one critic call for real and fake.
         theta: weight of R_LS's forward half.
         gamma: weight of its backward half.
@@ -78,8 +82,9 @@ class SCGAN(Method):
         restore_depths: Sequence[int] = (12, 3),
         degrade_widths: Sequence[int] = (96, 128, 256, 512),
         degrade_head: int = 8,
+        degrade_layout: Layout = "code",
         critic_widths: Sequence[int] = (128, 128, 256, 256, 512, 512),
-        critic_hidden: int = 512,
+        critic_hidden: int | None = 512,
         noise_dim: int = 64,
         noise: Noise = "fc",
         bgr: bool = True,
@@ -87,6 +92,7 @@ class SCGAN(Method):
         g_spectral_norm: bool = False,
         init: Init = "default",
         align_corners: bool = True,
+        output: Output = "clamp",
         branches: Branches = "both",
         share: Share = "none",
         adv: bool | Sequence[str] = True,
@@ -109,18 +115,15 @@ class SCGAN(Method):
             ("noise", noise, Noise),
             ("init", init, Init),
             ("sched", sched, Sched),
+            ("output", output, Output),
+            ("degrade_layout", degrade_layout, Layout),
         ):
             check_choice(name, value, literal)
-        if factor != 2 ** len(restore_depths):
-            raise ConfigError(
-                f"SCGAN: R_LS doubles the side once per entry of restore_depths, so "
-                f"factor={factor} and {len(restore_depths)} entries contradict each other."
-            )
         self.automatic_optimization = False
         if hr_size % factor:
             raise ConfigError(f"SCGAN: hr_size={hr_size} is not a multiple of factor={factor}.")
         self.factor = factor
-        self.hr_size, self.bgr = hr_size, bgr
+        self.hr_size, self.bgr, self.output = hr_size, bgr, output
         self.nets = SemiCycle(
             degrader=partial(
                 Degrader,
@@ -128,6 +131,7 @@ class SCGAN(Method):
                 factor=factor,
                 widths=tuple(degrade_widths),
                 head_width=degrade_head,
+                layout=degrade_layout,
                 noise_dim=noise_dim,
                 noise=noise,
                 skip_relu=skip_relu,
@@ -137,6 +141,7 @@ class SCGAN(Method):
                 Restorer,
                 widths=tuple(restore_widths),
                 depths=tuple(restore_depths),
+                factor=factor,
                 skip_relu=skip_relu,
                 sn=g_spectral_norm,
             ),
@@ -234,11 +239,26 @@ class SCGAN(Method):
     def super_resolve(self, lr: Tensor) -> Tensor:
         """One forward of R_LS; (B, 3, h, w) RGB in [0, 1] -> (B, 3, factor*h, factor*w), the same.
 
-        (x + 1) / 2 and a clamp, not the official test script's min-max stretch of every image.
+        ``output`` says how the network's [-1, 1] become a picture.
         """
-        sr: Tensor = self.nets.R_LS(self.to_network(lr)).float()
-        sr = sr.add(1).div(2).clamp(0, 1)
-        return (sr.flip(1) if self.bgr else sr).contiguous()
+        return self._to_rgb(self.nets.R_LS(self.to_network(lr)))
+
+    def cycles(self, hr: Tensor, lr: Tensor, rngs: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        """s, S, R and c of the chosen branches, for ``facesr-bench cycles`` (Fig. 2)."""
+        shape = self.nets.noise_shape
+        z = torch.stack([torch.randn(shape, generator=rng) for rng in rngs]).to(hr.device)
+        seen = self.nets.reconstruct(self.to_network(hr), self.to_network(lr), z)
+        images = {
+            "hr_degraded": seen.s,
+            "hr_degraded_restored": seen.S,
+            "lr_restored": seen.R,
+            "lr_restored_degraded": seen.c,
+        }
+        return {n: self._to_rgb(image) for n, image in images.items() if image is not None}
+
+    def _to_rgb(self, image: Tensor) -> Tensor:
+        picture = to_picture(image.float(), self.output)
+        return (picture.flip(1) if self.bgr else picture).contiguous()
 
     def to_network(self, rgb: Tensor) -> Tensor:
         """RGB in [0, 1] -> what the networks see: [-1, 1], BGR if so trained."""

@@ -13,7 +13,7 @@ from .losses import WEIGHTS, Weights, WeightsName
 
 Branches = Literal["both", "forward_only", "backward_only"]
 Share = Literal["none", "all+heads", "body", "encoder", "decoder", "middle"]
-CycleGrad = Literal["none", "full"]
+CycleGrad = Literal["none", "backward", "full"]
 Critic = Literal["L1", "H1", "L2", "H2"]
 Generator = Literal["D_HL", "R_LS", "D_SL"]
 
@@ -47,8 +47,9 @@ class Switches:
         pix: pixel terms L1(s, down) and L1(up, R).
         cyc: cycle terms L1(S, h) and L1(c, l).
         weights: of L1 against adversarial terms, see :data:`~.losses.WEIGHTS`.
-        cycle_grad: "none" stops the gradient between the two networks of a branch (code), "full"
-            lets it pass (the paper's prose; with share="all+heads" that is CycleGAN).
+        cycle_grad: "none" stops the gradient between the two networks of a branch (code and Eqs. 6
+            to 8); "backward" lets Eq. 12's terms reach R_LS through D_SL, as the paper's prose has it
+            (ours); "full" stops it nowhere.
         critic_concat: one critic call on real and fake together; not the official numbers, because
             spectral norm then iterates once instead of twice.
         theta: weight of the forward half of R_LS's objective.
@@ -76,6 +77,11 @@ class Switches:
             raise ConfigError(
                 f"SCGAN: share={self.share!r} shares D_HL with D_SL, but branches="
                 f"{self.branches!r} builds only one of them; set share=none or branches=both."
+            )
+        if self.cycle_grad == "backward" and self.branches == "forward_only":
+            raise ConfigError(
+                "SCGAN: cycle_grad='backward' lets a gradient through the backward branch, which "
+                "branches='forward_only' does not build; set cycle_grad=none or branches=both."
             )
         if self.critic_concat and not self.critics:
             raise ConfigError("SCGAN: critic_concat=true has no critic to act on; keep one in adv.")
@@ -129,12 +135,10 @@ class Switches:
         learns = dict(own)
         if self.share == "all+heads":
             learns["D_HL"] = learns["D_SL"] = own["D_HL"] or own["D_SL"]
-        if self.cycle_grad == "full":
-            forward = "D_HL" in own and (self.cyc or "H1" in self.critics)
-            if "D_HL" in own:
-                learns["D_HL"] = learns["D_HL"] or forward
-            if "D_SL" in own:
-                learns["R_LS"] = learns["R_LS"] or own["D_SL"]
+        if self.cycle_grad == "full" and "D_HL" in own:
+            learns["D_HL"] = learns["D_HL"] or self.cyc or "H1" in self.critics
+        if self.cycle_grad != "none" and "D_SL" in own:
+            learns["R_LS"] = learns["R_LS"] or own["D_SL"]
         idle = [name for name, learning in learns.items() if not learning]
         if idle:
             raise ConfigError(
@@ -156,7 +160,6 @@ PAPER_VARIANTS: Mapping[str, Mapping[str, object]] = {
     "SCGAN-w/o-AL": {"adv": False},
     "SCGAN-w/o-PL": {"pix": False},
     "SCGAN-w/o-CL": {"cyc": False},
-    "CycleGAN": {"share": "all+heads", "cycle_grad": "full"},
     # Table 4: l_adv-a-b removes a of the four adversarial losses and keeps these.
     "l_adv-4-1": {"adv": ()},
     "l_adv-3-1": {"adv": ("H2",)},

@@ -38,22 +38,38 @@ class Phase:
 
 
 class Budget:
-    """Phases in order. Position p is the p-th image the run sees, counted from 0."""
+    """Phases in order. Position p is the p-th image the run sees, counted from 0.
 
-    def __init__(self, phases: Sequence[Phase]) -> None:
+    Args:
+        phases: at least one.
+        short_last_batch: an epoch ends with what is left of its images, a smaller batch, as with a
+            PyTorch loader that drops nothing; otherwise batches run on into the next epoch.
+        epoch: images of an epoch, once the training split is known (:meth:`of_epochs`).
+    """
+
+    def __init__(
+        self, phases: Sequence[Phase], short_last_batch: bool = False, epoch: int | None = None
+    ) -> None:
         if not phases:
             raise ConfigError("A budget needs at least one phase.")
         self.phases = tuple(phases)
+        self.short_last_batch, self._epoch = short_last_batch, epoch
         self.images = sum(phase.images for phase in self.phases)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], images: int | None = None) -> "Budget":
         """Read ``{images, batch_size}`` or ``{phases: [{name, images, batch_size, ...}, ...]}``.
 
+        Either may have ``short_last_batch: true``.
+
         Args:
             config: the ``budget`` block of a method's YAML, as plain containers.
             images: override of the total; phases shrink or grow in proportion.
         """
+        short = config.get("short_last_batch", False)
+        if not isinstance(short, bool):
+            raise ConfigError(f"method.budget.short_last_batch is true or false, not {short!r}.")
+        config = {key: value for key, value in config.items() if key != "short_last_batch"}
         rows = config.get("phases") or [{"name": "train", **config}]
         if isinstance(rows, str) or not all(isinstance(row, Mapping) for row in rows):
             raise ConfigError(
@@ -72,7 +88,7 @@ class Budget:
             ]
         except KeyError as error:
             raise ConfigError(f"A phase of method.budget lacks {error}.") from None
-        budget = cls(phases)
+        budget = cls(phases, short)
         return budget if images is None else budget.scaled_to(images)
 
     def scaled_to(self, images: int) -> "Budget":
@@ -93,8 +109,28 @@ class Budget:
             [
                 Phase(p.name, end - start, p.batch_size, p.facts)
                 for p, start, end in zip(self.phases, starts, ends, strict=True)
-            ]
+            ],
+            self.short_last_batch,
+            self._epoch,
         )
+
+    def of_epochs(self, images: int) -> "Budget":
+        """The same for a training split of so many images; only a short last batch depends on it."""
+        return Budget(self.phases, True, images) if self.short_last_batch else self
+
+    def batch_at(self, position: int) -> int:
+        """Images of the step that starts at image number ``position``, over all ranks."""
+        batch = self.phase_at(position)[0].batch_size
+        if self._epoch is None:
+            return batch
+        return min(batch, self._epoch - position % self._epoch)
+
+    def batch_sizes(self) -> Iterator[tuple[Phase, int]]:
+        """Every size a batch may have, with a phase it occurs in."""
+        for phase in self.phases:
+            yield phase, phase.batch_size
+            if self._epoch is not None and self._epoch % phase.batch_size:
+                yield phase, self._epoch % phase.batch_size
 
     def phase_at(self, position: int) -> tuple[Phase, int]:
         """The phase that image number ``position`` belongs to, and how far into it that is."""
@@ -120,12 +156,24 @@ class Budget:
         position = end = 0
         for phase in self.phases:
             end += phase.images
-            count = max(0, -(-(end - position) // phase.batch_size))
-            yield phase, position, count
-            position += count * phase.batch_size
+            start = position
+            count = 0
+            if self._epoch is None:
+                count = max(0, -(-(end - position) // phase.batch_size))
+                position += count * phase.batch_size
+            while position < end:
+                position += self.batch_at(position)
+                count += 1
+            yield phase, start, count
 
     def step_at(self, images_seen: int) -> int:
         """Steps done by a run that has seen this many images."""
+        if self._epoch is not None:
+            position = steps = 0
+            while position < images_seen:
+                position += self.batch_at(position)
+                steps += 1
+            return steps
         return sum(
             min(count, max(0, -(-(images_seen - start) // phase.batch_size)))
             for phase, start, count in self.steps()

@@ -30,7 +30,7 @@ class ImageCounter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
     ) -> None:
         if isinstance(pl_module, Method):
-            pl_module.images_seen += self._budget.phase_at(pl_module.images_seen)[0].batch_size
+            pl_module.images_seen += self._budget.batch_at(pl_module.images_seen)
 
 
 class LossLog(pl.Callback):

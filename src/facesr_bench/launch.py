@@ -19,7 +19,11 @@ from facesr_bench.config import (
     register_resolvers,
 )
 from facesr_bench.errors import ConfigError, RunInterrupted, UsageError
+from facesr_bench.experiments.words import loosened
 from facesr_bench.weights.registry import CONF_VARIABLE
+
+of_cells: dict[str, str] = {}
+"""Words that Hydra was given in another form, by that form; a table's sweeper turns them back."""
 
 codes: list[int] = []
 """Exit codes of the jobs of this call; a sweeper adds what no job could tell."""
@@ -70,7 +74,10 @@ def launch(words: Sequence[str]) -> int:
 
     register_resolvers()
     name_conf_folders(words)
-    sys.argv = [sys.argv[0], *words]
+    of_cells.clear()
+    of_cells.update(loosened(words, config_dirs(words)))
+    for_hydra = {plain: loose for loose, plain in of_cells.items()}
+    sys.argv = [sys.argv[0], *(for_hydra.get(word, word) for word in words)]
     hydra.main(version_base="1.3", config_path="pkg://facesr_bench.conf", config_name="config")(
         job
     )()

@@ -167,7 +167,7 @@ def _fit(
     fitted = fit(
         method, data, budget, settings["trainer"], loggers, output_dir, settings["seed"],
         interrupts, weights.resume_from, settings["log_every"], settings["preview_every"],
-        _hint(settings), SaveTimes(settings["save_minutes"]),
+        _hint(settings), SaveTimes(settings["save_minutes"]), settings.get("keep_epochs") or (),
     )  # fmt: skip
     if fitted.interrupted:
         raise RunInterrupted(f"Stopped after {fitted.images_seen} images; the state is saved.")
@@ -192,7 +192,7 @@ def _preflight(settings: Mapping[str, Any], data: FaceSRDataModule) -> tuple[Met
     tests = settings["stage"] != "fit" and (method is None or method.restores)
     try:
         suite = MetricSuite.from_config(
-            settings["metrics"] if tests else {**settings["metrics"], "measures": {}},
+            settings["metrics"] if tests else {**settings["metrics"], "measures": {}, "only": None},
             set_name=f"{data.test_name}-test",
             downsample=data.downsample,
             operator=data.degradation.settings(),

@@ -6,6 +6,8 @@ makes test inputs equal for every worker count, and a resumed run equal to an un
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,3 +37,20 @@ def torch_rng(seed: int, role: str, key: object) -> "torch.Generator":
 
     # torch takes seeds below 2**63 on every platform it supports.
     return torch.Generator().manual_seed(derive_seed(seed, role, key) >> 1)
+
+
+@contextmanager
+def initial_weights(network: str) -> Iterator[None]:
+    """What is built within draws its weights from (the run's seed, the network's name) alone.
+
+    PyTorch's layers draw from one global generator, so a network's weights would depend on every
+    network built before it, and an ablation that leaves one out would change the others. The run's
+    seed is what that generator was last seeded with (by the harness, before it builds the method);
+    the generator is left as it was.
+    """
+    import torch
+
+    seed = derive_seed(torch.initial_seed(), "initial-weights", network) >> 1
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -47,7 +47,7 @@ def load_starting_weights(method: Method, config: Mapping[str, Any]) -> Starting
             return StartingWeights(origin, [entry], None)
         return StartingWeights("trained here", [entry], path)
     if init:
-        path = Path(init).expanduser()
+        path = _init_file(str(init), config["method"]["name"])
         origin = _take(method, read_checkpoint(path), path)
         method.images_seen = 0
         return StartingWeights(origin, [_file_entry(path, "init")], None)
@@ -56,6 +56,20 @@ def load_starting_weights(method: Method, config: Mapping[str, Any]) -> Starting
     if stage == "test":
         return _shipped(method, config)
     return StartingWeights("untrained", [], None)
+
+
+def _init_file(init: str, method: str) -> Path:
+    """The file behind ``init=``: a path, or the name of registered weights of the method itself."""
+    path = Path(init).expanduser()
+    if path.exists():
+        return path
+    from facesr_bench.weights.loading import locate
+    from facesr_bench.weights.registry import registry
+
+    known = registry().get(init)
+    if known is not None and any(u.kind == "method" and u.name == method for u in known.needed_by):
+        return locate(init).path
+    return path
 
 
 def _take(method: Method, content: Mapping[str, Any], path: Path) -> str:

@@ -146,10 +146,10 @@ class StreamSampler(Sampler[list[int]]):
     """
 
     def __init__(self, budget: Budget, images_seen: int, rank: int, world_size: int) -> None:
-        for phase in budget.phases:
-            if phase.batch_size % world_size:
+        for phase, batch in budget.batch_sizes():
+            if batch % world_size:
                 raise ConfigError(
-                    f"Phase {phase.name!r} has a batch of {phase.batch_size} images over all "
+                    f"Phase {phase.name!r} has a batch of {batch} images over all "
                     f"processes, which {world_size} processes cannot share evenly. Choose "
                     "method.budget.batch_size as a multiple of the number of processes."
                 )
@@ -159,6 +159,6 @@ class StreamSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         position = self._start
         while not self._budget.finished(position):
-            batch = self._budget.phase_at(position)[0].batch_size
+            batch = self._budget.batch_at(position)
             yield list(range(position + self._rank, position + batch, self._world_size))
             position += batch

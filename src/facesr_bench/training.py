@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.errors import TrainingError
 from facesr_bench.finite import FiniteGuard
 from facesr_bench.interrupts import Interrupts
+from facesr_bench.kept_epochs import KeptEpochs
 from facesr_bench.method import Method, TrainingContext
 from facesr_bench.nets.synced_norm import sync_batch_norms, unsync_batch_norms
 from facesr_bench.previews import Previews
@@ -163,6 +164,7 @@ def fit(
     preview_every: int | None,
     hint: str | None,
     save_times: SaveTimes | None = None,
+    keep_epochs: Sequence[int] = (),
 ) -> Fitted:
     """Train until the budget is spent or somebody asks to stop; ``checkpoints/last.ckpt`` is there.
 
@@ -180,8 +182,10 @@ def fit(
         preview_every: images between two pictures of a method that offers some; None for ten a run.
         hint: what to propose to those who would wait long on a CPU, or None to say nothing.
         save_times: minutes between two saves; None for ten.
+        keep_epochs: epochs of the training split whose checkpoint stays, ``checkpoints/epoch-N.ckpt``.
     """
     train_images = len(data.required("train"))
+    budget = budget.of_epochs(train_images)
     path = output_dir / "checkpoints" / "last.ckpt"
     guard = FiniteGuard(budget, path)
     checkpointing = Checkpointing(
@@ -191,6 +195,7 @@ def fit(
     callbacks: list[pl.Callback] = [
         ImageCounter(budget),
         LossLog(budget, every, guard),
+        KeptEpochs(path.parent, keep_epochs, train_images, budget.images, guard),
         checkpointing,
     ]
     pictures = preview_every or -(-budget.images // 10)

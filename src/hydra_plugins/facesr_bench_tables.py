@@ -58,7 +58,8 @@ class TableSweeper(Sweeper):
                 print(f"A job ended with {type(error).__name__}: {error}")
             done += len(jobs)
 
-        sweep = Sweep(plan(table, scale, root, arguments), run)
+        words = [launch.of_cells.get(word, word) for word in arguments]
+        sweep = Sweep(plan(table, scale, root, words), run)
         sweep.run()
         if sweep.failed:
             launch.codes.append(1)

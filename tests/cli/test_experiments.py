@@ -13,12 +13,14 @@ from facesr_bench.leaderboard.provenance import is_smoke
 from facesr_bench.papers import find_table, read_paper
 
 TABLES = {
-    "scgan/table1": (8, ["images=16"]),
+    "scgan/table1": (8, ["images=16", "method.lr=3.0e-4"]),
     "pan/table1": (3, []),
     "propulse/table1": (3, []),
     "dap_fsr/table1": (6, []),
 }
-"""Experiment, its runs at smoke scale, further overrides."""
+"""Experiment, its records at smoke scale, further overrides."""
+TRAININGS = {"scgan/table1": 4, "pan/table1": 1, "propulse/table1": 0, "dap_fsr/table1": 0}
+"""Runs without a record: trainings of rows that are tested on several sets."""
 
 
 @pytest.mark.parametrize("experiment", list(TABLES))
@@ -33,7 +35,8 @@ def test_a_table_runs_and_is_not_run_twice(
     count, further = TABLES[experiment]
     words = ["-m", f"experiment={experiment}", "scale=smoke", "output_dir=out", *further]
     assert main(words) == 0, capsys.readouterr()
-    assert f"{count} runs: 0 kept from before, {count} ran, 0 without" in capsys.readouterr().out
+    runs = count + TRAININGS[experiment]
+    assert f"{runs} runs: 0 kept from before, {runs} ran, 0 without" in capsys.readouterr().out
     paper = read_paper(experiment.split("/", maxsplit=1)[0])
     records = [json.loads(path.read_text()) for path in Path("out").rglob("result.json")]
     assert len(records) == count
@@ -52,7 +55,7 @@ def test_a_table_runs_and_is_not_run_twice(
     assert f"Hidden here: {count} runs of this table on tiny" in out
     if experiment == "pan/table1":  # the cheapest
         assert main(words) == 0
-        assert f"{count} runs: {count} kept from before, 0 ran" in capsys.readouterr().out
+        assert f"{runs} runs: {runs} kept from before, 0 ran" in capsys.readouterr().out
 
 
 def test_a_table_is_not_one_run(

@@ -71,3 +71,32 @@ def test_config_forms_and_facts() -> None:
 def test_impossible_budgets_are_sentences(config: dict, images: int | None, word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         Budget.from_config(config, images)
+
+
+def test_an_epoch_of_20000_keeps_its_last_batch_of_32() -> None:
+    """SCGAN's official loader drops nothing: 313 updates an epoch, 62,600 in all."""
+    content = {"images": 200 * 20_000, "batch_size": 64, "short_last_batch": True}
+    budget = Budget.from_config(content).of_epochs(20_000)
+    batches = [len(batch) for batch in StreamSampler(budget, 0, 0, 1)]
+    assert len(batches) == budget.step_at(budget.images) == 200 * 313
+    assert batches[:313] == [*[64] * 312, 32]
+    assert sum(batches) == budget.images
+    ((phase, start, steps),) = budget.steps()
+    assert (phase.batch_size, start, steps) == (64, 0, 62_600)
+    # a run resumed within an epoch goes on in its place, and ranks share the small batch too
+    rest = list(StreamSampler(budget, 20_000 - 96, 1, 2))
+    assert [len(batch) for batch in rest[:3]] == [32, 16, 32]
+    assert rest[1] == list(range(19_969, 20_000, 2))
+    with pytest.raises(ConfigError, match="a batch of 32 images over all processes, which 64"):
+        StreamSampler(budget, 0, 0, 64)
+
+
+def test_batches_run_on_into_the_next_epoch_unless_asked() -> None:
+    budget = Budget.from_config({"images": 40, "batch_size": 16}).of_epochs(20)
+    assert [len(batch) for batch in StreamSampler(budget, 0, 0, 1)] == [16, 16, 16]
+    with pytest.raises(ConfigError, match="short_last_batch is true or false, not 'keep'"):
+        Budget.from_config({"images": 40, "batch_size": 16, "short_last_batch": "keep"})
+    scaled = Budget.from_config(
+        {"images": 40, "batch_size": 16, "short_last_batch": True}, images=60
+    )
+    assert [len(b) for b in StreamSampler(scaled.of_epochs(20), 0, 0, 1)] == [16, 4] * 3

@@ -12,6 +12,7 @@ from facesr_bench.errors import ConfigError
 from facesr_bench.experiments.note import note_finished
 from facesr_bench.experiments.plan import Cell, left_out, plan
 from facesr_bench.experiments.sweep import Sweep, _words
+from facesr_bench.experiments.words import loosened
 from facesr_bench.papers import find_table, paper_names, read_paper
 
 EXPERIMENTS = sorted(
@@ -89,14 +90,16 @@ def overrides(cells: Sequence[Cell], name: str) -> set[str]:
 
 def test_a_row_is_trained_once_and_its_weights_are_tested_on_the_other_sets() -> None:
     cells = plan(table_of("scgan/table1"), "full", Path("r"), ["trainer=gpu", "metrics=all"])
-    assert len(cells) == 16
-    trained = [cell for cell in cells if cell.stage == "fit_test"]
+    assert len(cells) == 4 + 16
+    trained = [cell for cell in cells if cell.stage != "test"]
+    assert {cell.stage for cell in trained} == {"fit"}  # no test set has to be there for it
     assert [cell.folder for cell in trained] == [
-        Path("r/SCGAN-w_o-D_SL/scgan_ls3dw"), Path("r/SCGAN-w_o-D_HL/scgan_ls3dw"),
-        Path("r/SCGAN-fc/scgan_ls3dw"), Path("r/SCGAN/scgan_ls3dw"),
+        Path("r/SCGAN-w_o-D_SL/training"), Path("r/SCGAN-w_o-D_HL/training"),
+        Path("r/SCGAN-fc/training"), Path("r/SCGAN/training"),
     ]  # fmt: skip
-    tested = next(cell for cell in cells if cell.name == "SCGAN on scgan_ffhq")
-    assert tested.weights == Path("r/SCGAN/scgan_ls3dw")
+    for data in ("scgan_ls3dw", "scgan_ffhq", "widerface", "scgan_webface"):
+        tested = next(cell for cell in cells if cell.name == f"SCGAN on {data}")
+        assert tested.weights == Path("r/SCGAN/training")
     assert {"stage=test", "trainer=gpu", "metrics=all"} <= set(tested.overrides)
     assert "metrics=paper" not in tested.overrides
 
@@ -106,8 +109,50 @@ def test_tables_share_their_runs() -> None:
     asked = set()
     for number in "1234567":
         cells = plan(table_of(f"scgan/table{number}"), "full", Path("r"), [])
-        asked |= {c.overrides for c in cells if c.folder == Path("r/SCGAN/scgan_ls3dw")}
+        asked |= {c.overrides for c in cells if c.folder == Path("r/SCGAN/training")}
     assert len(asked) == 1
+
+
+def test_rows_that_are_one_run_are_trained_once() -> None:
+    """w/o-AL of Table 3 and l_adv-4-1 of Table 4: whichever table comes first trains it."""
+    asked: dict[Path, set[frozenset[str]]] = {}
+    for number, name in (("3", "SCGAN-w/o-AL"), ("4", "l_adv-4-1")):
+        cells = plan(table_of(f"scgan/table{number}") | {"only": [name]}, "full", Path("r"), [])
+        for cell in cells:
+            words = {w for w in cell.overrides if not w.startswith(("label=", "table.cell="))}
+            asked.setdefault(cell.folder, set()).add(frozenset(words))
+    assert all(len(words) == 1 for words in asked.values())
+    assert {folder.parent for folder in asked} == {Path("r/SCGAN-w_o-AL")}
+    paper = read_paper("scgan")
+    switches = dict(paper.rows["SCGAN"].switches) | {"adv": False}
+    record = {"method": "scgan", "config": {"method": switches}, "adaptation": None}
+    assert paper.is_row(paper.rows["SCGAN-w/o-AL"], record)
+    assert paper.is_row(paper.rows["l_adv-4-1"], record)
+
+
+def test_a_training_that_was_begun_with_its_first_test_set_goes_on_so(tmp_path: Path) -> None:
+    before = tmp_path / "SCGAN" / "scgan_ls3dw"
+    (before / "checkpoints").mkdir(parents=True)
+    (before / "checkpoints" / "last.ckpt").touch()
+    table = table_of("scgan/table1") | {"only": ["SCGAN"]}
+    cells = plan(table, "full", tmp_path, [])
+    assert [cell.stage for cell in cells] == ["fit_test", "test", "test", "test"]
+    assert {cell.weights for cell in cells[1:]} == {before}
+
+
+def test_what_the_user_changes_of_a_method_is_a_run_of_its_own() -> None:
+    words = ["method.cycle_grad=backward"]
+    table = table_of("scgan/table5")
+    cells = plan(table, "full", Path("r"), words)
+    changed = next(cell for cell in cells if cell.name == "SCGAN on widerface")
+    assert changed.folder == Path("r/SCGAN_cycle_grad_backward/widerface")
+    assert changed.weights == Path("r/SCGAN_cycle_grad_backward/training")
+    assert {"label='SCGAN, cycle_grad=backward'", *words} <= set(changed.overrides)
+    bicubic = next(cell for cell in cells if cell.name == "Bicubic Interpolation on widerface")
+    assert bicubic.folder == Path("r/Bicubic_Interpolation/widerface")
+    assert not any(word.startswith("method.") for word in bicubic.overrides)
+    with pytest.raises(ConfigError, match="of table 5 has 'cycel_grad', which"):
+        plan(table, "full", Path("r"), ["method.cycel_grad=x"])
 
 
 def test_adaptation_takes_the_encoder_of_its_own_benchmark() -> None:
@@ -181,36 +226,45 @@ def go(root: Path, machine: Machine, *user: str, experiment: str = "scgan/table1
 def test_weights_first_then_their_tests_then_nothing(tmp_path: Path) -> None:
     machine = Machine()
     first = go(tmp_path, machine)
-    assert [len(batch) for batch in machine.batches] == [4, 12]
-    assert f"ckpt={tmp_path}/SCGAN/scgan_ls3dw/checkpoints/last.ckpt" in machine.batches[1][-1]
-    assert (len(first.ran), first.failed) == (16, {})
+    assert [len(batch) for batch in machine.batches] == [4, 16]
+    assert f"ckpt={tmp_path}/SCGAN/training/checkpoints/last.ckpt" in machine.batches[1][-1]
+    assert (len(first.ran), first.failed) == (20, {})
     again = go(tmp_path, machine)
-    assert (len(again.kept), len(machine.batches)) == (16, 2)
-    assert "16 runs: 16 kept from before, 0 ran, 0 without a result." in again.summary()
+    assert (len(again.kept), len(machine.batches)) == (20, 2)
+    assert "20 runs: 20 kept from before, 0 ran, 0 without a result." in again.summary()
+
+
+def test_a_test_set_that_is_not_at_hand_costs_its_own_rows_only(tmp_path: Path) -> None:
+    """LS3D-W stands first in every table; without it the other sets' rows are filled."""
+    first = go(tmp_path, Machine(fails="scgan_ls3dw"))
+    assert len(first.ran) == 4 + 12
+    assert set(first.failed) == {
+        f"{name} on scgan_ls3dw" for name in table_of("scgan/table1")["cells"]
+    }
 
 
 def test_a_failed_run_costs_only_what_needs_it_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     machine = Machine(fails="SCGAN-fc")
     first = go(tmp_path, machine)
-    assert len(first.ran) == 12
-    assert len(first.failed) == 4
-    assert first.failed["SCGAN-fc on scgan_ls3dw"] == "DataError: gone."
+    assert len(first.ran) == 15
+    assert len(first.failed) == 5
+    assert first.failed["SCGAN-fc, training"] == "DataError: gone."
     assert "the run it needs has not ended well" in first.failed["SCGAN-fc on widerface"]
     machine = Machine()
     second = go(tmp_path, machine)
-    assert (len(second.kept), len(second.ran)) == (12, 4)
-    assert f"ckpt={tmp_path}/SCGAN-fc/scgan_ls3dw/checkpoints/last.ckpt" in machine.batches[0][0]
+    assert (len(second.kept), len(second.ran)) == (15, 5)
+    assert f"ckpt={tmp_path}/SCGAN-fc/training/checkpoints/last.ckpt" in machine.batches[0][0]
 
 
 def test_a_finished_run_of_other_settings_is_named_and_not_taken(tmp_path: Path) -> None:
     go(tmp_path, Machine())
     other = go(tmp_path, Machine(), "seed=7")
-    assert (other.kept, len(other.failed)) == ([], 16)
+    assert (other.kept, len(other.failed)) == ([], 20)
     assert "finished run of other settings (seed=7)" in other.failed["SCGAN on scgan_ffhq"]
     instead = go(tmp_path, Machine(), "metrics=all")  # of metrics=paper: as many words as before
-    assert (instead.kept, len(instead.failed)) == ([], 16)
-    where = go(tmp_path, Machine(), "trainer=gpu", "logger=none")
-    assert len(where.kept) == 16  # what a result does not depend on
+    assert (instead.kept, len(instead.failed)) == ([], 20)
+    where = go(tmp_path, Machine(), "trainer=gpu", "logger=none", "keep_epochs=[7]")
+    assert len(where.kept) == 20  # what a result does not depend on
 
 
 def test_a_prior_leaves_no_record_and_is_kept_all_the_same(tmp_path: Path) -> None:
@@ -232,3 +286,12 @@ def test_weights_of_another_run_come_before_what_an_attempt_of_its_own_left(tmp_
     for weights, word in told.items():
         found = _words(Cell("cell", tmp_path / "own", ("+method=pan",), weights))
         assert found == ["+method=pan", word]
+
+
+def test_only_the_words_of_a_tables_cells_are_kept_from_hydra() -> None:
+    """A table as such has no method; a run, and a recipe that names one, have."""
+    words = ["-m", "experiment=scgan/table1", "method.cycle_grad=full", "seed=1", "+data.x=1"]
+    assert loosened(words, ()) == {"++method.cycle_grad=full": "method.cycle_grad=full"}
+    assert loosened(words[1:], ()) == {}
+    assert loosened(["-m", "experiment=demo/scgan", "method.cycle_grad=full"], ()) == {}
+    assert loosened(["-m", "+method=scgan", "method.cycle_grad=full"], ()) == {}

@@ -1,16 +1,19 @@
 """Official checkpoint layouts load, by the names written in the spec (section 10, check 2)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from facesr_bench.errors import WeightsError
+from facesr_bench.errors import MissingRequirement, WeightsError
 from facesr_bench.methods.scgan import SCGAN
 from facesr_bench.methods.scgan.checkpoint import from_official, to_official
 from facesr_bench.methods.scgan.critics import Discriminator
 from facesr_bench.methods.scgan.networks import Degrader, Restorer
+from facesr_bench.starting_weights import load_starting_weights
+from metrics.fabricated import FabricatedWeights
 
 SMOKE: dict[str, Any] = {
     "restore_widths": (8, 8, 8),
@@ -93,7 +96,10 @@ def test_the_released_layouts_load(layout: str) -> None:
 
 
 def test_all_seven_networks_load_under_the_training_scripts_names() -> None:
-    method, other = SCGAN(**SMOKE), SCGAN(**SMOKE)
+    method = SCGAN(**SMOKE)
+    torch.manual_seed(torch.initial_seed() + 1)  # or both would start alike
+    other = SCGAN(**SMOKE)
+    assert not torch.equal(*(m.nets.D_HL.in_layer.weight for m in (method, other)))
     places = ["R_LS", "D_HL", "D_SL", *(f"critics.{name}" for name in method.nets.critics)]
     official = to_official({p: method.nets.get_submodule(p).state_dict() for p in places})
     assert set(official) == {"G_RLS", "G_DHL", "G_DSL", "D_L1", "D_H1", "D_L2", "D_H2"}
@@ -127,3 +133,28 @@ def test_a_network_given_twice_is_refused() -> None:
     state = {"layers_in.weight": torch.zeros(1)}
     with pytest.raises(WeightsError, match="twice"):
         from_official({"G_l2h": state, "G_RLS": state})
+
+
+def test_the_registered_weights_are_usable_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = FabricatedWeights(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    method = SCGAN(**SMOKE)
+    config = {
+        "stage": "test", "ckpt": None, "init": "scgan", "scale": "full", "method": {"name": "scgan"}
+    }  # fmt: skip
+    with pytest.raises(MissingRequirement, match=r"pretrained_model\.pth"):
+        load_starting_weights(method, config)
+    state = random_state(method, "R_LS")
+    weights.put("scgan", lambda path: torch.save({"G_l2h": state}, path))
+    found = load_starting_weights(method, config)
+    assert torch.equal(method.nets.R_LS.layers_in.weight, state["layers_in.weight"])
+    assert found.origin == "weights from a file"
+    assert [(file["file"], file["role"]) for file in found.files] == [
+        ("pretrained_model.pth", "init")
+    ]
+    with pytest.raises(WeightsError, match="scgan does not exist"):  # of another method
+        load_starting_weights(method, config | {"method": {"name": "pan"}})
+    torch.save({"G_l2h": random_state(method, "R_LS")}, tmp_path / "scgan")  # a file wins
+    assert load_starting_weights(method, config).files[0]["file"] == "scgan"

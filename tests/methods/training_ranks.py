@@ -65,6 +65,16 @@ def scgan(**arguments: Any) -> tuple[Method, dict[str, Any]]:
     return method, {"images": 4 * BATCH, "batch_size": BATCH}
 
 
+def cyclegan(**arguments: Any) -> tuple[Method, dict[str, Any]]:
+    small = {
+        "hr_size": SIDE, "factor": 2, "restore_widths": (8, 8), "restore_depths": (2,),
+        "degrade_widths": (8, 8, 16), "degrade_head": 4, "critic_widths": (8, 8, 8, 8, 8),
+        "critic_hidden": 8, "noise_dim": 8,
+    }  # fmt: skip
+    method = get_class("facesr_bench.methods.cyclegan.CycleGAN")(**small | arguments)
+    return method, {"images": 4 * BATCH, "batch_size": BATCH}
+
+
 def pan(**arguments: Any) -> tuple[Method, dict[str, Any]]:
     small = {
         "hr_size": SIDE, "factor": 2, "channel_base": 128, "channel_max": 8, "ema_half_life": 20,
@@ -118,7 +128,7 @@ def dap_fsr(**arguments: Any) -> tuple[Method, dict[str, Any]]:
 
 
 METHODS: dict[str, Callable[..., tuple[Method, dict[str, Any]]]] = {
-    each.__name__: each for each in (scgan, pan, stylegan2, propulse, psp, dap_fsr)
+    each.__name__: each for each in (scgan, cyclegan, pan, stylegan2, propulse, psp, dap_fsr)
 }
 
 

@@ -6,10 +6,12 @@ fabricated file. So a fabricated file in a wrong layout is refused as a real one
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from facesr_bench.metrics.base import ScoreBatch
 from facesr_bench.weights.cache import file_hash
@@ -38,6 +40,23 @@ class FabricatedWeights:
 
         registry._registry.cache_clear()
         return path
+
+
+def inception(path: Path) -> None:
+    """The FID Inception's layout, with random weights that keep the signal's size."""
+    from torch_fidelity import feature_extractor_inceptionv3 as module
+
+    kind = module.FeatureExtractorInceptionV3
+    with (
+        mock.patch.object(module, "load_state_dict_from_url", lambda *_, **__: {}),
+        mock.patch.object(kind, "load_state_dict", lambda *_: None),
+    ):
+        network = kind("fabricated", ["2048"])
+    generator = torch.Generator().manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+    torch.save(network.state_dict(), path)
 
 
 def random_batch(number: int, size: int, seed: int = 0) -> ScoreBatch:

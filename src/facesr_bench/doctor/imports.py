@@ -24,6 +24,7 @@ MODULES = {
     "hydra-core": "hydra",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
+    "scikit-learn": "sklearn",
     "pyyaml": "yaml",
     "torch-fidelity": "torch_fidelity",
     "pytorch-lightning": "pytorch_lightning",

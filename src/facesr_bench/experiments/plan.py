@@ -14,9 +14,12 @@
 
 A cell has ``run`` (overrides), and may have ``full`` and ``smoke`` (more of them, not at or only at
 scale=smoke; ``smoke: {left_out: WHY}`` where it cannot run there), ``data`` of its own, ``trains``
-(``first``: on its first data; these weights are tested on the others; ``each``; ``no``), ``weights``
-and ``prior`` (a cell whose checkpoint it starts from, or whose generator it stands on; ``prior`` is
-left out at scale=smoke).
+(``first``: once, with what its first data train on; these weights are tested on all of them;
+``each``; ``no``), ``weights`` and ``prior`` (a cell whose checkpoint it starts from, or whose generator
+it stands on; ``prior`` is left out at scale=smoke), and ``same_run_as`` (a cell, of this or of another
+table of the paper, that asks for the same: it runs once, in that cell's folder, for both rows).
+
+Overrides of ``method.`` that the user adds make other runs: they get a label and a folder of their own.
 """
 
 import re
@@ -26,8 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from facesr_bench.errors import ConfigError
+from facesr_bench.experiments.words import argument, taken_by
 
-_KEYS = {"run", "full", "smoke", "data", "trains", "weights", "prior"}
+_KEYS = {"run", "full", "smoke", "data", "trains", "weights", "prior", "same_run_as"}
+_TRAINING = "training"
+"""Folder of a training that is tested on several sets: it needs none of their test images."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def plan(table: Mapping[str, Any], scale: str, root: Path, user: Sequence[str]) 
         user: overrides of the command line; they win over a cell's own.
 
     Raises:
-        ConfigError: a key or a cell that does not exist.
+        ConfigError: a key or a cell that does not exist, or an override that no cell can take.
     """
     cells: Mapping[str, Any] = table["cells"]
     for name, cell in cells.items():
@@ -85,6 +91,12 @@ def plan(table: Mapping[str, Any], scale: str, root: Path, user: Sequence[str]) 
         priors = {cell.get("prior") for cell in cells.values()}
         names = [name for name in names if name not in priors and name not in left_out(table)]
     wanted = _with_needed(cells, names, scale)
+    for word in user:
+        if not any(word in taken_by(cells[name]["run"], [word]) for name in wanted):
+            raise ConfigError(
+                f"No method of these cells of table {table['number']} has {argument(word)!r}, "
+                f"which {word} sets."
+            )
     return [run for name in wanted for run in _runs(name, table, scale, root, user)]
 
 
@@ -133,27 +145,66 @@ def _runs(
     name: str, table: Mapping[str, Any], scale: str, root: Path, user: Sequence[str]
 ) -> list[Cell]:
     cell = table["cells"][name]
-    trains = cell.get("trains", "first")
-    found = []
+    own_user = taken_by(cell["run"], user)
     data = _data(name, table, scale)
     first = next(iter(data))
-    for data_name, small in data.items():
-        folder = root / slug(name) / data_name
-        own = [*cell["run"], f"+data={data_name}", *small, *_every(table, scale)]
-        own += [*(cell.get("smoke" if scale == "smoke" else "full") or ())]
-        weights = _folder_of(cell.get("weights"), data_name, table, scale, root)
+    home = _home(name, table, root, user)
+    trained_apart = _trains_apart(name, table, scale, home)
+    found = []
+
+    def add(folder: Path, said: str, data_name: str, weights: Path | None, *stage: str) -> None:
+        own = [*cell["run"], f"+data={data_name}", *data[data_name], *_every(table, scale)]
+        own += [*(cell.get("smoke" if scale == "smoke" else "full") or ()), *stage]
         prior = None
         if scale != "smoke":
-            prior = _folder_of(cell.get("prior"), data_name, table, scale, root)
-        if trains == "first" and weights is None and data_name != first:
-            own.append("stage=test")
-            weights = root / slug(name) / first
+            prior = _folder_of(cell.get("prior"), data_name, table, scale, root, user)
         if "stage=adapt" not in own:
-            own.append(f"label='{name}'")
-        words = _latest([*own, *user])
+            own.append(f"label='{_label(name, own_user)}'")
+        words = _latest([*own, *own_user])
         words += [f"output_dir={folder}", f"table.cell={slug(name)}"]
-        found.append(Cell(f"{name} on {data_name}", folder, tuple(words), weights, prior))
+        found.append(Cell(said, folder, tuple(words), weights, prior))
+
+    if trained_apart:
+        add(home / _TRAINING, f"{name}, training", first, None, "stage=fit")
+    for data_name in data:
+        weights = _folder_of(cell.get("weights"), data_name, table, scale, root, user)
+        stage: list[str] = []
+        if trained_apart or (
+            cell.get("trains", "first") == "first" and weights is None and data_name != first
+        ):
+            stage = ["stage=test"]
+            weights = home / (_TRAINING if trained_apart else first)
+        add(home / data_name, f"{name} on {data_name}", data_name, weights, *stage)
     return found
+
+
+def _trains_apart(name: str, table: Mapping[str, Any], scale: str, home: Path) -> bool:
+    """Whether a cell's training is a run of its own, so that no test set has to be at hand for it.
+
+    Earlier, the first data's run trained and was tested; one that was begun so goes on so.
+    """
+    cell, data = table["cells"][name], _data(name, table, scale)
+    begun = (home / next(iter(data)) / "checkpoints" / "last.ckpt").is_file()
+    return (
+        cell.get("trains", "first") == "first"
+        and cell.get("weights") is None
+        and not any(word.startswith("stage=") for word in cell["run"])
+        and len(data) > 1
+        and not begun
+    )
+
+
+def _home(name: str, table: Mapping[str, Any], root: Path, user: Sequence[str]) -> Path:
+    """The folder of all of a cell's runs."""
+    cell = table["cells"][name]
+    return root / slug(_label(cell.get("same_run_as") or name, taken_by(cell["run"], user)))
+
+
+def _label(name: str, user: Sequence[str]) -> str:
+    """A cell's name, with what the user changed of its method."""
+    bare = [word.lstrip("+").replace("'", "") for word in user]
+    changes = [word.removeprefix("method.") for word in bare if word.startswith("method.")]
+    return f"{name}, {', '.join(changes)}" if changes else name
 
 
 def _every(table: Mapping[str, Any], scale: str) -> list[str]:
@@ -162,13 +213,22 @@ def _every(table: Mapping[str, Any], scale: str) -> list[str]:
 
 
 def _folder_of(
-    name: str | None, data_name: str, table: Mapping[str, Any], scale: str, root: Path
+    name: str | None,
+    data_name: str,
+    table: Mapping[str, Any],
+    scale: str,
+    root: Path,
+    user: Sequence[str],
 ) -> Path | None:
     """The folder of the run of a cell that another one on this data needs."""
     if name is None:
         return None
-    each = table["cells"][name].get("trains") == "each"
-    return root / slug(name) / (data_name if each else next(iter(_data(name, table, scale))))
+    home = _home(name, table, root, user)
+    if table["cells"][name].get("trains") == "each":
+        return home / data_name
+    if _trains_apart(name, table, scale, home):
+        return home / _TRAINING
+    return home / next(iter(_data(name, table, scale)))
 
 
 def key_of(override: str) -> str:

@@ -10,6 +10,7 @@ from facesr_bench.leaderboard.records import last_error
 _NOT_PART_OF_A_RESULT = (
     "output_dir", "ckpt", "table", "trainer", "logger", "log_every", "save_minutes",
     "preview_every", "data.num_workers", "hydra", "keep_sr", "label", "experiment", "cost_seconds",
+    "keep_epochs",
 )  # fmt: skip
 
 Launch = Callable[[Sequence[Sequence[str]]], None]
