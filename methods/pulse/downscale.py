@@ -14,10 +14,10 @@ class BicubicDownSample(nn.Module):
 
     Args:
         size: side of the images.
-        factor: an even number, or 1.
+        factor: a whole number; 1 leaves images as they are, where the official operator would filter.
 
     Raises:
-        ConfigError: another factor, or one that reflects more pixels than there are.
+        ConfigError: a factor that reflects more pixels than there are.
     """
 
     matrix: Tensor

@@ -16,7 +16,7 @@ GOLDEN = {
     "area": "130e50ce72f96923",
     "bicubic": "877cda3019a60b47",
     "bicubic_matlab": "af8b199d1c19ea9c",
-    "bicubic_pulse": "c45a551f3d8a4556",
+    "bicubic_pulse": "b4d846cd11c89a6d",
     "bilinear": "73827a8edb592a82",
     "dap_unaligned": "0afbb13434aa62e6",
     "pan_online": "39d7c8241d513b16",

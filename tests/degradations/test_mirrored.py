@@ -26,9 +26,10 @@ def literal_pulse(image, f):
     taps = keys((np.arange(4 * f) - 2 * f + 0.5) / f)
     taps = torch.from_numpy(taps / taps.sum())
     pad = (3 * f) // 2
+    after = 3 * f - pad
     x = torch.from_numpy(image)[None, None]
-    x = F.conv2d(F.pad(x, (0, 0, pad, pad), "reflect"), taps[None, None, :, None], stride=(f, 1))
-    x = F.conv2d(F.pad(x, (pad, pad, 0, 0), "reflect"), taps[None, None, None, :], stride=(1, f))
+    x = F.conv2d(F.pad(x, (0, 0, pad, after), "reflect"), taps[None, None, :, None], stride=(f, 1))
+    x = F.conv2d(F.pad(x, (pad, after, 0, 0), "reflect"), taps[None, None, None, :], stride=(1, f))
     return x[0, 0].numpy()
 
 
@@ -48,7 +49,9 @@ def literal_matlab(line, f):
     return np.array(out)
 
 
-@pytest.mark.parametrize(("side", "factor"), [(64, 4), (64, 8), (128, 8), (30, 2)])
+@pytest.mark.parametrize(
+    ("side", "factor"), [(64, 4), (64, 8), (128, 8), (30, 2), (30, 3), (125, 5), (16, 1)]
+)
 def test_pulse_equals_the_literal_operator(side, factor):
     image, matrix = noise(side), pulse_matrix(side, factor)
     np.testing.assert_allclose(matrix @ image @ matrix.T, literal_pulse(image, factor), atol=1e-12)
@@ -89,5 +92,38 @@ def test_8_bits_and_the_operator_for_lr_consistency(kind):
 def test_too_small_to_be_reflected():
     with pytest.raises(ConfigError, match="reflects 12 pixels"):
         PulseBicubic(8)(np.zeros((8, 8, 3), np.uint8), RNG)
-    with pytest.raises(ConfigError, match="even factors, not 3"):
-        PulseBicubic(3)(np.zeros((30, 30, 3), np.uint8), RNG)
+    with pytest.raises(ConfigError, match="reflects 5 pixels"):
+        PulseBicubic(3)(np.zeros((3, 3, 3), np.uint8), RNG)
+
+
+def test_pulses_lr_files_are_truncated():
+    """As torchvision's ToPILImage makes them of floats; half of all values are a level lower."""
+    image = np.random.default_rng(2).integers(0, 256, (64, 96, 3), np.uint8)
+    degrade = PulseBicubic(4, quantise="truncate")
+    lr, rounded = degrade(image, RNG), PulseBicubic(4)(image, RNG)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].double().div(255)
+    official = degrade.downsample(x).clamp(0, 1).mul(255).byte()[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(lr, official)
+    assert set(np.unique(rounded.astype(int) - lr)) == {0, 1}
+    assert (rounded != lr).mean() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("level", [0, 1, 100, 254, 255])
+@pytest.mark.parametrize("factor", [3, 4, 16])
+def test_a_flat_area_keeps_its_level_when_truncated(level, factor):
+    flat = np.full((48, 48, 3), level, np.uint8)
+    assert (PulseBicubic(factor, "truncate")(flat, RNG) == level).all()
+
+
+def test_how_pulse_comes_to_8_bits_is_part_of_the_protocol():
+    truncating = PulseBicubic(4, "truncate")
+    assert truncating.settings() == {"kind": "pulse bicubic", "factor": 4, "quantise": "truncate"}
+    assert truncating.at_factor(2).settings() == PulseBicubic(2, "truncate").settings()
+    assert PulseBicubic(4).settings() == {"kind": "pulse bicubic", "factor": 4}  # as old records say
+    with pytest.raises(ConfigError, match="Choose one of truncate, round"):
+        PulseBicubic(4, "floor")
+
+
+def test_odd_factors_as_officially():
+    image = np.random.default_rng(3).integers(0, 256, (123, 87, 3), np.uint8)
+    assert PulseBicubic(3, "truncate")(image, RNG).shape == (41, 29, 3)

@@ -9,7 +9,7 @@ not the LR of another, and each has its own name.
 import math
 from abc import abstractmethod
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from facesr_bench.images import UInt8Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Quantise = Literal["truncate", "round"]
+"""From float values to 8 bits."""
 
 
 def keys(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,19 +47,18 @@ def _matrix(columns: NDArray[np.int64], weights: NDArray[np.float64], size: int)
 def pulse_matrix(size: int, factor: int) -> NDArray[np.float64]:
     """One axis of PULSE's ``BicubicDownSample`` as a matrix (size / factor, size).
 
-    4 f taps at (i - 2 f + 0.5) / f, normalised, after reflect padding of (3 f) // 2 on both sides,
-    stride f.
+    4 f taps at (i - 2 f + 0.5) / f, normalised, after reflect padding of 3 f pixels in all, stride f.
+    Of an odd factor's padding the odd pixel comes last, so that the image moves by half a pixel of HR;
+    factor 1 is a filter of four taps (-1, 9, 9, -1) / 16, no identity.
 
     Raises:
-        ConfigError: an odd factor (the official operator then loses a row), or an image too small to be
-            reflected.
+        ConfigError: an image too small to be reflected.
     """
-    if factor % 2 and factor > 1:
-        raise ConfigError(f"PULSE's bicubic is defined for even factors, not {factor}.")
     pad = (3 * factor) // 2
-    if pad >= size:
+    after = 3 * factor - pad
+    if after >= size:
         raise ConfigError(
-            f"PULSE's bicubic reflects {pad} pixels at a factor of {factor}, more than an image of "
+            f"PULSE's bicubic reflects {after} pixels at a factor of {factor}, more than an image of "
             f"{size} pixels has. Use a smaller factor or operator 'bicubic'."
         )
     taps = keys((np.arange(4 * factor) - 2 * factor + 0.5) / factor)
@@ -114,12 +116,38 @@ class _Mirrored(Degradation):
 
 
 class PulseBicubic(_Mirrored):
-    """PULSE's operator: float64, clamped and rounded once.
+    """PULSE's operator: float64, clamped and brought to 8 bits once.
 
     Source: ``BicubicDownSample`` of the official code, which makes its LR files and is in its loss.
+
+    Args:
+        factor: HR side over LR side.
+        quantise: "truncate", as the official LR files are made (``ToPILImage``: half of all values are
+            one level lower); "round", as the first version of our protocols had it.
+
+    Raises:
+        ConfigError: no such way, or a factor that cannot be.
     """
 
     kind = "pulse bicubic"
+
+    def __init__(self, factor: int, quantise: Quantise = "round") -> None:
+        super().__init__(factor)
+        if quantise not in get_args(Quantise):
+            raise ConfigError(
+                f"quantise={quantise!r} is no way to 8 bits. Choose one of "
+                f"{', '.join(get_args(Quantise))}."
+            )
+        self.quantise: Quantise = quantise
+
+    def settings(self) -> dict[str, Any]:
+        """Plain JSON values; rounding is not named, so that older protocols keep their hash."""
+        named = {} if self.quantise == "round" else {"quantise": self.quantise}
+        return super().settings() | named
+
+    def at_factor(self, factor: int) -> "PulseBicubic":
+        """The same operator for another factor."""
+        return PulseBicubic(factor, self.quantise)
 
     def matrix(self, size: int) -> NDArray[np.float64]:
         """Keys' kernel, borders reflected."""
@@ -129,7 +157,8 @@ class PulseBicubic(_Mirrored):
         """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3); draws nothing from ``rng``."""
         lr_size(hr, self.factor)
         down, across = (self.matrix(n) for n in hr.shape[:2])
-        return to_8_bits(separable(hr.astype(np.float64), down, across))
+        reduced = separable(hr.astype(np.float64), down, across)
+        return truncated(reduced) if self.quantise == "truncate" else to_8_bits(reduced)
 
 
 class MatlabBicubic(_Mirrored):
@@ -153,3 +182,12 @@ class MatlabBicubic(_Mirrored):
 def to_8_bits(values: NDArray[np.float64]) -> UInt8Image:
     """Clamp to 0..255 and round half up, as MATLAB does (NumPy would round half to even)."""
     return np.floor(values.clip(0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def truncated(values: NDArray[np.float64]) -> UInt8Image:
+    """Clamp to 0..255 and cut the fraction off.
+
+    A flat area sums to its level but for rounding in the fifteenth digit; it keeps that level on every
+    machine (the official float32 falls to either side).
+    """
+    return np.floor(values.clip(0.0, 255.0) + 1e-6).astype(np.uint8)
