@@ -16,6 +16,7 @@ from facesr_bench.nets.lpips_distance import Backbone, LPIPSDistance, lpips_dist
 from facesr_bench.nets.stylegan2 import StyleGAN2
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.shapes import stylegan2_sizes
+from facesr_bench.resize import resize
 from facesr_bench.seeding import torch_rng
 from facesr_bench.weights.loading import WeightFile, load_state, locate
 from facesr_bench.weights.psp import psp_parts
@@ -48,7 +49,7 @@ class PSP(Method):
         id_weight: of the identity loss.
         identity: registered recognition network; None leaves it out.
         w_norm_weight: of the length of the offsets from the average code.
-        loss_size: images are averaged to this side before they are compared.
+        loss_size: images are brought to this side before they are compared.
         lr: Ranger's learning rate.
     """
 
@@ -118,7 +119,7 @@ class PSP(Method):
             average = prior.network.mapping.w_avg.expand(codes, -1)
         self.latent_avg: Tensor
         self.register_buffer("latent_avg", average.clone(), persistent=False)
-        self._reductions = {f: _pulse(input_size, f) for f in factors if f > 1}
+        self._reductions = {f: _pulse(input_size, f) for f in factors}
         self._factors, self._loss_size, self._lr = tuple(factors), loss_size, lr
         self._weights = {
             "l2": l2_weight,
@@ -156,7 +157,7 @@ class PSP(Method):
             for number, shape in enumerate(shapes)
         ]
         image = self.decoder(offsets + self.latent_avg, maps)
-        faces, truth = (_averaged(x, self._loss_size) for x in (image, hr))
+        faces, truth = _averaged(image, self._loss_size), _reduced(hr, self._loss_size)
         losses = {"l2": mse_loss(faces, truth), "w": offsets.flatten(1).norm(dim=1).mean()}
         if self.lpips is not None:
             losses["lpips"] = self.lpips(_to_border(faces), _to_border(truth)).mean()
@@ -171,7 +172,8 @@ class PSP(Method):
         """HR (N, 3, H, H) in [-1, 1] to what the encoder trains on.
 
         Each face is reduced by a factor of its own and enlarged again, bilinearly. The authors'
-        ``BilinearResize`` is, despite its name, the bicubic reduction of PULSE.
+        ``BilinearResize`` is, despite its name, the bicubic reduction of PULSE, which at a factor of 1
+        still moves the face by half a pixel and softens it.
         """
         context, side = self.context, self.encoder.input_size
         rng = torch_rng(context.seed, "factor", self.images_seen)
@@ -186,8 +188,6 @@ class PSP(Method):
         )
 
     def _degraded(self, face: Tensor, factor: int) -> Tensor:
-        if factor == 1:
-            return face
         matrix = self._reductions[factor].to(face)
         return _resized((matrix @ face @ matrix.t()).clamp(-1, 1), face.shape[2])
 
@@ -246,16 +246,21 @@ def _pulse(size: int, factor: int) -> Tensor:
 
 
 def _resized(images: Tensor, side: int) -> Tensor:
-    """Bilinear, as the authors resize; means of pixels where it gets smaller."""
+    """Bilinear either way, as Pillow resizes: where it gets smaller, with the kernel widened."""
     if images.shape[2] == side:
         return images
     if images.shape[2] > side:
-        return _averaged(images, side)
+        return resize(images, (side, side), "bilinear")
     return interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
 
 
+def _reduced(images: Tensor, side: int) -> Tensor:
+    """What the authors compare with: larger images are resized as the inputs are."""
+    return _resized(images, side) if images.shape[2] > side else images
+
+
 def _averaged(images: Tensor, side: int) -> Tensor:
-    """Means, where the images are larger."""
+    """Means, where the images are larger: how the authors reduce what the decoder drew."""
     return adaptive_avg_pool2d(images, side) if images.shape[2] > side else images
 
 

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from facesr_bench import torchvision_ops  # noqa: F401  isort: skip  (before Lightning)
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 
 from command_line import ROOT
 from facesr_bench.budget import Budget, Phase
 from facesr_bench.config import HARNESS_KEYS, plain, register_resolvers
+from facesr_bench.degradations.mirrored import keys
 from facesr_bench.errors import ConfigError
 from facesr_bench.method import TrainingContext
 from facesr_bench.methods.psp import PSP
@@ -114,14 +117,56 @@ def test_each_face_is_reduced_by_a_factor_of_its_own() -> None:
     method = build()
     hr = torch.rand(64, 3, 32, 32) * 2 - 1
     inputs = method.inputs(hr)
-    same = [bool(torch.equal(a, b)) for a, b in zip(hr, inputs, strict=True)]
+    own = build(factors=(1,)).inputs(hr)
+    same = [bool(torch.equal(a, b)) for a, b in zip(own, inputs, strict=True)]
     assert 15 < sum(same) < 49
     assert torch.equal(inputs, method.inputs(hr))
     method.images_seen += 64
     assert not torch.equal(inputs, method.inputs(hr))
     flat = torch.full((4, 3, 32, 32), 0.3)
     torch.testing.assert_close(method.inputs(flat), flat)
-    assert build(factors=(1,)).inputs(hr[:2]).equal(hr[:2])
+
+
+@pytest.mark.parametrize(("side", "factor"), [(32, 1), (96, 1), (96, 4), (32, 2), (96, 2)])
+def test_inputs_are_the_authors(side: int, factor: int) -> None:
+    """Pillow's bilinear to the input's side, PULSE's filter at every factor, Pillow's bilinear back.
+
+    The authors keep 8 bits between the steps, which leaves a level or so.
+    """
+    pixels = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(1))
+    grown = nn.functional.interpolate(pixels[None], side, mode="bilinear", align_corners=True)
+    hr = grown.mul(255).round().div(255)
+    got = build(factors=(factor,)).inputs(hr * 2 - 1)[0].add(1).mul(127.5)
+
+    picture = Image.fromarray(hr[0].mul(255).round().byte().permute(1, 2, 0).numpy())
+    theirs = np.asarray(picture.resize((32, 32), Image.Resampling.BILINEAR), np.float32)
+    taps = [keys((np.array(i) - 2 * factor + 0.5) / factor).item() for i in range(4 * factor)]
+    kernel = torch.tensor(taps).div(sum(taps))
+    before, after = 3 * factor // 2, 3 * factor - 3 * factor // 2
+    x = torch.from_numpy(theirs.copy()).permute(2, 0, 1)[:, None]
+    padded = nn.functional.pad(x, (before, after, before, after), "reflect")
+    x = nn.functional.conv2d(padded, kernel.outer(kernel)[None, None], stride=factor)
+    small = Image.fromarray(x[:, 0].clamp(0, 255).byte().permute(1, 2, 0).numpy())
+    back = np.asarray(small.resize((32, 32), Image.Resampling.BILINEAR), np.float32)
+    gap = (got - torch.from_numpy(back.copy()).permute(2, 0, 1)).abs()
+    assert gap.mean() < 0.8 and gap.max() < 2.5
+    unmoved = nn.functional.interpolate(hr, 32, mode="area")[0] * 255  # what was here before
+    assert factor > 1 or (unmoved - got).abs().mean() > 4 * gap.mean()
+
+
+def test_truth_is_resized_as_the_inputs_and_the_image_is_averaged() -> None:
+    method = build(loss_size=8)
+    method.recogniser = eye()
+    seen: list[torch.Tensor] = []
+    method.recogniser.register_forward_pre_hook(lambda _, faces: seen.append(faces[0]))
+    hr = torch.rand(BATCH, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    step = method.training_step({"hr": hr}, 0)
+    assert step.isfinite()
+    faces, truth = seen
+    assert faces.shape == truth.shape == (BATCH, 3, 8, 8)
+    picture = Image.fromarray(hr[0].mul(255).round().byte().permute(1, 2, 0).numpy())
+    theirs = torch.tensor(np.asarray(picture.resize((8, 8), Image.Resampling.BILINEAR)))
+    assert (truth[0].mul(255) - theirs.permute(2, 0, 1)).abs().max() < 1.6
 
 
 def test_ranks_draw_as_one_process() -> None:
