@@ -3,10 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from facesr_bench.errors import ConfigError
 from facesr_bench.images import write_atomically
+from facesr_bench.nets.stylegan2 import StyleGAN2
+from facesr_bench.nets.stylegan2.mapping import RATE
 from facesr_bench.priors.loaded import LoadedPrior
 
 
@@ -33,6 +35,12 @@ def ship(prior: LoadedPrior, out: Path) -> dict[str, Any]:
     if prior.family != "stylegan2":
         raise ConfigError(
             f"{prior.name} is a {prior.family}; only a StyleGAN2 is made into a file."
+        )
+    network = cast(StyleGAN2, prior.network)
+    if network.conv_clamp is not None or network.mapping_rate != RATE:
+        raise ConfigError(
+            f"{prior.name} was built with conv_clamp={network.conv_clamp} and a mapping's "
+            f"lr_multiplier={network.mapping_rate}, which a file of ours does not hold."
         )
     state = {
         name: value.to(torch.float16).contiguous()

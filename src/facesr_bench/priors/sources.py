@@ -15,6 +15,7 @@ from facesr_bench.nets.stylegan2.keys import ada_parameters, basicsr_to_ada, ros
 from facesr_bench.priors.loaded import LoadedPrior
 from facesr_bench.priors.shapes import stylegan2_sizes
 from facesr_bench.priors.statistics import code_statistics
+from facesr_bench.weights.construction import construction_of
 from facesr_bench.weights.loading import WeightFile, load_state, locate
 from facesr_bench.weights.requirements import require
 
@@ -86,13 +87,14 @@ def stylegan2(name: str, weights: str, keys: str, trained_on: str) -> LoadedPrio
 
     Raises:
         MissingRequirement: the file is not here.
-        WeightsError: it is another file, or another network.
+        WeightsError: it is another file, or another network, or one built in a way ours cannot be.
     """
     if keys not in _KEYS:
         raise ConfigError(f"keys={keys} is not known; choose one of {', '.join(_KEYS)}.")
     file = locate(weights)
     state = _KEYS[keys](load_state(file))
-    return _stylegan2(name, state, file.path, [{"data": trained_on}], "prior", file)
+    built = construction_of(file) if file.entry.layout.kind == "ada_pickle" else {}
+    return _stylegan2(name, state, file.path, [{"data": trained_on}], "prior", file, built)
 
 
 def stylegan1(name: str, synthesis: str, mapping: str, trained_on: str) -> LoadedPrior:
@@ -132,8 +134,9 @@ def _stylegan2(
     trained_on: list[dict[str, Any]],
     role: str,
     file: WeightFile | None = None,
+    built: Mapping[str, Any] | None = None,
 ) -> LoadedPrior:
-    network = StyleGAN2(**stylegan2_sizes(state, str(path)))
+    network = StyleGAN2(**stylegan2_sizes(state, str(path)), **(built or {}))
     lacks_average = "mapping.w_avg" not in state  # as BasicSR's do
     if lacks_average:
         state = {**state, "mapping.w_avg": network.mapping.w_avg}

@@ -117,6 +117,7 @@ def _origin(file: WeightFile) -> dict[str, Any]:
             "network": network.class_name,
             "arguments": network.arguments,
             "keywords": network.keywords,
+            "built_with": network.built_with,
         }
     if kind == "tf_pickle":
         from facesr_bench.weights.tf_pickle import read_tf, stylegan2_of_tf

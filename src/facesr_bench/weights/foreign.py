@@ -24,6 +24,10 @@ from facesr_bench.weights.unpickling import (
     torch_names,
 )
 
+SETTINGS = ("activation", "architecture", "bias_gain", "c_dim", "conv_clamp", "use_noise")
+"""Attributes that decide what a module computes and are no tensors; ``bias_gain`` of a linear layer is
+its learning rate multiplier."""
+
 MOST_TENSORS = 100_000
 """StyleGAN2 at 1024 has two hundred; shared parts could multiply without end."""
 
@@ -37,12 +41,15 @@ class PersistentNetwork:
         arguments: positional ones of its constructor, plain: sizes of z, c, w, image, colours.
         keywords: the others (channel settings), plain.
         state: every parameter and buffer by its ``state_dict`` name, float type as stored.
+        built_with: what its modules say they compute, by their path ("" is itself), of
+            :data:`SETTINGS`.
     """
 
     class_name: str
     arguments: list[Any]
     keywords: dict[str, Any]
     state: dict[str, Tensor]
+    built_with: dict[str, dict[str, Any]]
 
 
 class _Persistent:
@@ -84,20 +91,31 @@ def _names(size: int) -> Names:
 
 def _network(item: _Persistent) -> PersistentNetwork:
     state: dict[str, Tensor] = {}
-    _collect(item, "", state, 0)
+    built: dict[str, dict[str, Any]] = {}
+    _collect(item, "", state, built, 0)
     return PersistentNetwork(
         item.class_name,
         list(plain(item.state.get("_init_args", ()))),
         dict(plain(item.state.get("_init_kwargs", {}))),
         state,
+        built,
     )
 
 
-def _collect(item: Any, prefix: str, into: dict[str, Tensor], depth: int) -> None:
+def _collect(
+    item: Any,
+    prefix: str,
+    into: dict[str, Tensor],
+    built: dict[str, dict[str, Any]],
+    depth: int,
+) -> None:
     if not isinstance(item, _Persistent):
         raise WeightsError(f"{prefix!r} in it is a {type(item).__name__}, not a network")
     if depth > DEEPEST or len(into) > MOST_TENSORS:
         raise WeightsError("its networks contain each other without end")
+    settings = {name: plain(item.state[name]) for name in SETTINGS if name in item.state}
+    if settings:
+        built[prefix.removesuffix(".")] = settings
     for group in ("_parameters", "_buffers"):
         for name, value in _group(item, group).items():
             if isinstance(value, Tensor):
@@ -106,7 +124,7 @@ def _collect(item: Any, prefix: str, into: dict[str, Tensor], depth: int) -> Non
                 raise WeightsError(f"{prefix}{name} in it is a {type(value).__name__}, no tensor")
     for name, child in _group(item, "_modules").items():
         if child is not None:
-            _collect(child, f"{prefix}{name}.", into, depth + 1)
+            _collect(child, f"{prefix}{name}.", into, built, depth + 1)
 
 
 def _group(item: _Persistent, name: str) -> Mapping[str, Any]:

@@ -17,9 +17,11 @@ from facesr_bench.nets.stylegan2.synthesis import Block, Synthesis
 def freeze(synthesis: nn.Module) -> None:
     """Let a synthesis whose convolutions are folded run through :class:`FrozenSynthesis`.
 
-    Any other than a StyleGAN2 of shared kernels stays as it is.
+    Any other than a StyleGAN2 of shared kernels and without a clamp stays as it is.
     """
-    if isinstance(synthesis, Synthesis) and not synthesis.blocks[0].conv1.fused:
+    if not isinstance(synthesis, Synthesis) or synthesis.conv_clamp is not None:
+        return
+    if not synthesis.blocks[0].conv1.fused:
         # Past __setattr__, as in folded.py; the class's own forward stays for what else is asked.
         object.__setattr__(synthesis, "forward", FrozenSynthesis(synthesis))
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from facesr_bench.nets.stylegan2.mapping import Mapping
+from facesr_bench.nets.stylegan2.mapping import RATE, Mapping
 from facesr_bench.nets.stylegan2.synthesis import Synthesis
 
 
@@ -17,6 +17,9 @@ class StyleGAN2(nn.Module):
         channel_base: channels times side of the features, where ``channel_max`` does not bind. The
             defaults are those of every official file (config-f).
         channel_max: most channels.
+        mapping_rate: learning rate multiplier of the mapping, folded into its stored weights.
+        conv_clamp: features and colours beyond it are cut off, as NVIDIA's trainings in half precision
+            have it; None: nowhere.
         fused: one kernel per sample; see :class:`~facesr_bench.nets.stylegan2.layers.ModulatedConv`.
     """
 
@@ -29,14 +32,20 @@ class StyleGAN2(nn.Module):
         channel_base: int = 32768,
         channel_max: int = 512,
         *,
+        mapping_rate: float = RATE,
+        conv_clamp: float | None = None,
         fused: bool = False,
     ) -> None:
         super().__init__()
         self.resolution = resolution
         self.z_dim = z_dim
         self.w_dim = w_dim
-        self.mapping = Mapping(z_dim, w_dim, map_layers)
-        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, fused=fused)
+        self.mapping_rate = mapping_rate
+        self.conv_clamp = conv_clamp
+        self.mapping = Mapping(z_dim, w_dim, map_layers, mapping_rate)
+        self.synthesis = Synthesis(
+            resolution, w_dim, channel_base, channel_max, fused=fused, conv_clamp=conv_clamp
+        )
         self.num_codes = self.synthesis.num_codes
         self.noise_shapes = self.synthesis.noise_shapes
 

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from facesr_bench.nets.stylegan2.layers import EqualLinear, exact, full
 
-_RATE = 0.01  # it learns a hundred times slower than the synthesis
+RATE = 0.01
+"""It learns a hundred times slower than the synthesis."""
 
 
 class Mapping(nn.Module):
@@ -15,16 +16,17 @@ class Mapping(nn.Module):
         z_dim: length of its input.
         w_dim: length of a code.
         layers: how many.
+        rate: learning rate multiplier: stored weights are that much larger than they count.
     """
 
     w_avg: Tensor
 
-    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
+    def __init__(self, z_dim: int, w_dim: int, layers: int, rate: float = RATE) -> None:
         super().__init__()
         self.layers = layers
         for index in range(layers):
             width_in = z_dim if index == 0 else w_dim
-            self.add_module(f"fc{index}", EqualLinear(width_in, w_dim, activate=True, rate=_RATE))
+            self.add_module(f"fc{index}", EqualLinear(width_in, w_dim, activate=True, rate=rate))
         self.register_buffer("w_avg", torch.zeros(w_dim))  # running mean of codes, kept by training
 
     def forward(self, z: Tensor) -> Tensor:

@@ -27,10 +27,16 @@ def channels(side: int, base: int, largest: int) -> int:
     return min(base // side, largest)
 
 
+def clamped(x: Tensor, limit: float | None) -> Tensor:
+    """``x`` within plus and minus ``limit``; None: as it is."""
+    return x if limit is None else x.clamp(-limit, limit)
+
+
 class StyledConv(ModulatedConv):
     """A modulated 3x3 convolution, noise with one learned strength, bias and activation."""
 
     noise_const: Tensor
+    clamp: float | None = None  # of what comes out
 
     def __init__(
         self, width_in: int, width: int, w_dim: int, side: int, *, up: bool, fused: bool
@@ -44,18 +50,20 @@ class StyledConv(ModulatedConv):
         x = self.convolve(x, w, GAIN, self.bias * GAIN)
         if noise is not None:
             x = x + (noise * (self.noise_strength * GAIN)).to(x.dtype)
-        return leaky(x)
+        return clamped(leaky(x), self.clamp)
 
 
 class ToRGB(ModulatedConv):
     """Features to colour: a modulated 1x1 convolution without demodulation, and a bias."""
+
+    clamp: float | None = None  # of what comes out
 
     def __init__(self, width_in: int, w_dim: int, *, fused: bool) -> None:
         super().__init__(width_in, 3, 1, w_dim, demodulate=False, fused=fused)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, 3, H, W) in float32."""
-        return full(self.convolve(x, w)) + self.bias[:, None, None]
+        return clamped(full(self.convolve(x, w)) + self.bias[:, None, None], self.clamp)
 
 
 class Block(nn.Module):
@@ -110,6 +118,7 @@ class Synthesis(nn.Module):
         channel_base: channels times side of the features, where ``channel_max`` does not bind.
         channel_max: most channels.
         fused: see :class:`~facesr_bench.nets.stylegan2.layers.ModulatedConv`.
+        conv_clamp: features and colours beyond it are cut off.
     """
 
     def __init__(
@@ -120,8 +129,10 @@ class Synthesis(nn.Module):
         channel_max: int,
         *,
         fused: bool = False,
+        conv_clamp: float | None = None,
     ) -> None:
         super().__init__()
+        self.conv_clamp = conv_clamp
         self.sides = sides(resolution)
         self.w_dim = w_dim
         self.num_codes = 2 * len(self.sides)
@@ -131,6 +142,9 @@ class Synthesis(nn.Module):
             width = channels(side, channel_base, channel_max)
             self.add_module(f"b{side}", Block(width_in, width, w_dim, side, fused=fused))
             width_in = width
+        for module in self.modules():
+            if isinstance(module, StyledConv | ToRGB):
+                module.clamp = conv_clamp
 
     @property
     def blocks(self) -> list[Block]:
