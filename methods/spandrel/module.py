@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,14 @@ from facesr_bench.seeding import torch_rng
 from .loading import load_network
 
 Fit = Literal["exact", "bicubic"]
+Enlarge = Literal["bilinear", "bicubic"]
 FACE_SIDE = 512
 """Of GFPGAN, RestoreFormer and CodeFormer."""
+
+BILINEAR = ("GFPGAN", "RestoreFormer", "CodeFormer")
+"""Architectures whose authors train and show them faces enlarged by OpenCV's bilinear kernel."""
+FIDELITY = ("CodeFormer",)
+"""Architectures with a weight between the code book and the face that is shown."""
 
 
 class SpandrelNetwork(Method):
@@ -25,7 +31,7 @@ class SpandrelNetwork(Method):
 
     The file is opened by our own reader (plain tensors only) and spandrel is handed the state dict, so
     nothing in it can run. Networks for aligned faces (GFPGAN, RestoreFormer, CodeFormer) enlarge
-    nothing: they are shown the LR face at the side they were made for, by bicubic.
+    nothing: they are shown the LR face at the side they were made for.
 
     Args:
         checkpoint: the file (.pth, .pt, .ckpt, .safetensors).
@@ -34,6 +40,9 @@ class SpandrelNetwork(Method):
         fit: "exact": the network's own output must have that side; "bicubic": its output is resized to
             it, with antialiasing, where it has another.
         face_side: what face networks are shown, in pixels; None: 512, which all of them are made for.
+        enlarge: kernel by which face networks are shown LR; None: what the architecture was made for,
+            OpenCV's bilinear for GFPGAN, RestoreFormer and CodeFormer, bicubic for others.
+        fidelity: CodeFormer's weight, from 0 (quality) to 1 (fidelity); None: its default, 0.5.
         paper: what the network is, for tables; None: the architecture's name.
         trained_on: data behind the weights, as far as you know, for the record.
 
@@ -55,6 +64,8 @@ class SpandrelNetwork(Method):
         factor: int = 4,
         fit: Fit = "exact",
         face_side: int | None = None,
+        enlarge: Enlarge | None = None,
+        fidelity: float | None = None,
         paper: str | None = None,
         trained_on: Sequence[dict[str, Any]] = (),
     ) -> None:
@@ -84,6 +95,8 @@ class SpandrelNetwork(Method):
             }
         ]
         self.shown = self._shown_side(face_side)
+        self.enlarge = self._enlarging(enlarge)
+        self._arguments = self._fidelity(fidelity)
         self._check_scale(path)
 
     def super_resolve(self, lr: Tensor) -> Tensor:
@@ -110,7 +123,8 @@ class SpandrelNetwork(Method):
             found: Tensor = self._descriptor(lr)
             return found
         # The official demos show these networks [-1, 1] and read [-1, 1]; spandrel's call does not.
-        result = self.network(resize(lr, (self.shown, self.shown)).clamp(0, 1) * 2 - 1)
+        face = resize(lr, (self.shown, self.shown), self.enlarge).clamp(0, 1)
+        result = self.network(face * 2 - 1, **self._arguments)
         image: Tensor = result if isinstance(result, Tensor) else result[0]
         return (image + 1) / 2
 
@@ -127,6 +141,30 @@ class SpandrelNetwork(Method):
                 )
             return None
         return face_side or FACE_SIDE
+
+    def _enlarging(self, enlarge: Enlarge | None) -> Enlarge:
+        """How face networks are shown LR."""
+        if enlarge not in (None, *get_args(Enlarge)):
+            raise ConfigError(
+                f"method.enlarge={enlarge} is not one of {', '.join(get_args(Enlarge))}."
+            )
+        if enlarge is not None and self.shown is None:
+            raise ConfigError(
+                f"method.enlarge is for face networks; {self.architecture} takes LR as it is."
+            )
+        return enlarge or ("bilinear" if self.architecture in BILINEAR else "bicubic")
+
+    def _fidelity(self, fidelity: float | None) -> dict[str, float]:
+        """What the network is called with besides the face."""
+        if fidelity is None:
+            return {}
+        if self.architecture not in FIDELITY:
+            raise ConfigError(
+                f"method.fidelity is CodeFormer's weight; {self.architecture} has none."
+            )
+        if not 0 <= fidelity <= 1:
+            raise ConfigError(f"method.fidelity={fidelity} must lie in [0, 1].")
+        return {"weight": float(fidelity)}
 
     def _check_scale(self, path: Path) -> None:
         if (self._descriptor.input_channels, self._descriptor.output_channels) != (3, 3):

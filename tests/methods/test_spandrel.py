@@ -213,3 +213,75 @@ def test_face_networks_see_the_enlarged_face_in_their_own_range_and_noise_follow
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(method.restore(lr[:1], ["b"]), first[:1])
     assert (first.mean((2, 3)) - lr.mean((2, 3))).abs().max() < 0.1
+
+
+class Mirror(nn.Module):
+    """A face network's interface, which keeps what it is shown and told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor, weight: float = 0.5) -> tuple[Tensor, None]:
+        self.seen, self.weight = x, weight
+        return x * self.gain, None
+
+
+def face_method(
+    architecture: str, path: Path, patch: pytest.MonkeyPatch, purpose: str = "FaceSR", **words: Any
+) -> tuple[Any, Mirror]:
+    network = Mirror()
+    described = SimpleNamespace(
+        model=network, architecture=SimpleNamespace(name=architecture), purpose=purpose, scale=1,
+        input_channels=3, output_channels=3,
+    )  # fmt: skip
+    path.write_bytes(b"x")
+    module = __import__(get_class(NETWORK).__module__, fromlist=["x"])
+    patch.setattr(module, "load_network", lambda _: described)
+    return make(path, fit="bicubic", **words), network
+
+
+@pytest.mark.parametrize(
+    ("architecture", "enlarge", "expected"),
+    [
+        ("GFPGAN", None, "bilinear"),
+        ("CodeFormer", None, "bilinear"),
+        ("RestoreFormer", None, "bilinear"),
+        ("Another", None, "bicubic"),
+        ("GFPGAN", "bicubic", "bicubic"),
+        ("Another", "bilinear", "bilinear"),
+    ],
+)
+def test_face_networks_are_shown_what_they_were_made_for(
+    architecture: str, enlarge: str | None, expected: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """OpenCV's INTER_LINEAR, and Pillow's bicubic, of the same face."""
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    method, network = face_method(architecture, tmp_path / "x", monkeypatch, enlarge=enlarge)
+    face = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    method.super_resolve(torch.from_numpy(face).permute(2, 0, 1)[None] / 255)
+    seen = network.seen[0].permute(1, 2, 0).add(1).mul(127.5).numpy()
+    linear = cv2.resize(face.astype(np.float32), (512, 512), interpolation=cv2.INTER_LINEAR)
+    cubic = np.asarray(Image.fromarray(face).resize((512, 512), Image.Resampling.BICUBIC), float)
+    gaps = {"bilinear": np.abs(seen - linear).mean(), "bicubic": np.abs(seen - cubic).mean()}
+    assert gaps.pop(expected) < 0.6
+    assert min(gaps.values()) > 2
+
+
+def test_codeformers_weight_is_an_argument(tmp_path: Path, monkeypatch: Any) -> None:
+    lr = torch.rand(1, 3, 16, 16)
+    for given, told in ((0.9, 0.9), (0, 0.0), (None, 0.5)):
+        method, network = face_method("CodeFormer", tmp_path / "x", monkeypatch, fidelity=given)
+        method.super_resolve(lr)
+        assert network.weight == told
+    with pytest.raises(ConfigError, match=r"fidelity=1.5 must lie in \[0, 1\]"):
+        face_method("CodeFormer", tmp_path / "x", monkeypatch, fidelity=1.5)
+    with pytest.raises(ConfigError, match="GFPGAN has none"):
+        face_method("GFPGAN", tmp_path / "x", monkeypatch, fidelity=0.5)
+    with pytest.raises(ConfigError, match="enlarge is for face networks"):
+        face_method("RCAN", tmp_path / "x", monkeypatch, "SR", enlarge="bilinear", factor=1)
+    with pytest.raises(ConfigError, match="enlarge=box is not one of"):
+        face_method("GFPGAN", tmp_path / "x", monkeypatch, enlarge="box")
