@@ -60,6 +60,18 @@ def test_paper_ours_and_difference_stand_beside_each_other(
     assert out.count("### SCGAN") == 4
 
 
+def test_another_convention_of_niqe_is_not_the_printed_one(tmp_path: Path) -> None:
+    """ "@" names a reference set in most keys; in NIQE's it tells which luma was scored."""
+    facts = wider()
+    both = {"niqe_up192@bt601": metric(1.0), **facts["metrics"]}
+    save(tmp_path / "both", wider(metrics=both))
+    cell = row(on_wider(tmp_path / "both"), "SCGAN").cells[2]
+    assert cell.value == 6.7
+    alone = {k: v for k, v in both.items() if k != "niqe_up192"}
+    save(tmp_path / "alone", wider(metrics=alone))
+    assert row(on_wider(tmp_path / "alone"), "SCGAN").cells[2].value is None
+
+
 def test_why_ours_may_differ(tmp_path: Path) -> None:
     short = wider(scale="slim", budget={"images": 2_000_000, "declared": 4_000_000}, n_images=1990)
     save(tmp_path, short)

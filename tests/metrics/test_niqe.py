@@ -9,12 +9,13 @@ import torch
 from PIL import Image
 
 from facesr_bench.datasets.synthface import render_face
-from facesr_bench.errors import MissingRequirement, NotComputed
+from facesr_bench.degradations.mirrored import matlab_matrix
+from facesr_bench.errors import ConfigError, MissingRequirement, NotComputed
 from facesr_bench.metrics import niqe_features
 from facesr_bench.metrics.base import Expected, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.niqe import NIQE, enlarged
-from facesr_bench.metrics.niqe_features import block_features, grey
+from facesr_bench.metrics.niqe_features import block_features, grey, studio_luma
 from facesr_bench.metrics.suite import MetricSuite
 from metrics.fabricated import FabricatedWeights
 from metrics.sharding import assert_shards_agree
@@ -252,6 +253,94 @@ def test_modes_do_not_share_a_column(weights):
     exact, default = NIQE(exact=True).settings(), NIQE().settings()
     assert exact["zero_below"] == 0 and default["zero_below"] == 1e-6 and exact != default
     assert NIQE(score_hr=False).settings() == default
+
+
+def basicsr_luma(image):
+    """BasicSR's to_y_channel of a uint8 RGB image, rounded as calculate_niqe does."""
+    r, g, b = (image[..., channel].astype(np.float64) / 255 for channel in range(3))
+    return np.round(65.481 * r + 128.553 * g + 24.966 * b + 16)
+
+
+def basicsr_niqe(image, folder):
+    """BasicSR's NIQE of an RGB image, written down from its description with scipy."""
+    from scipy.ndimage import correlate
+    from scipy.special import gamma
+
+    def fit(values):
+        shapes = np.arange(0.2, 10.001, 0.001)
+        ratios = gamma(2 / shapes) ** 2 / (gamma(1 / shapes) * gamma(3 / shapes))
+        left, right = (
+            np.sqrt(np.mean(side**2)) for side in (values[values < 0], values[values > 0])
+        )
+        g, r = left / right, np.mean(np.abs(values)) ** 2 / np.mean(values**2)
+        wanted = r * (g**3 + 1) * (g + 1) / (g**2 + 1) ** 2
+        alpha = shapes[np.argmin((ratios - wanted) ** 2)]
+        width = np.sqrt(gamma(1 / alpha) / gamma(3 / alpha))
+        return alpha, left * width, right * width
+
+    offsets = np.arange(-3, 4)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * (7 / 6) ** 2))
+    window /= window.sum()
+    plane = basicsr_luma(image)
+    high, wide = (side // 96 for side in plane.shape)
+    plane, scales = plane[: high * 96, : wide * 96], []
+    for side in (96, 48):
+        mean = correlate(plane, window, mode="nearest")
+        spread = np.sqrt(np.abs(correlate(plane**2, window, mode="nearest") - mean**2))
+        normal, rows = (plane - mean) / (spread + 1), []
+        for x in range(wide):
+            for y in range(high):
+                block = normal[y * side : (y + 1) * side, x * side : (x + 1) * side]
+                alpha, left, right = fit(block)
+                row = [alpha, (left + right) / 2]
+                for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+                    alpha, left, right = fit(block * np.roll(block, shift, axis=(0, 1)))
+                    row += [
+                        alpha,
+                        (right - left) * gamma(2 / alpha) / gamma(1 / alpha),
+                        left,
+                        right,
+                    ]
+                rows.append(row)
+        scales.append(np.array(rows))
+        plane = matlab_matrix(plane.shape[0], 2) @ plane @ matlab_matrix(plane.shape[1], 2).T
+    features = np.concatenate(scales, axis=1)
+    model = np.load(Path(folder) / NPZ)
+    gap = model["mu_pris_param"][0] - features.mean(0)
+    pooled = (model["cov_pris_param"] + np.cov(features, rowvar=False)) / 2
+    return float(np.sqrt(gap @ np.linalg.pinv(pooled) @ gap))
+
+
+def test_bt601_is_basicsrs_convention_under_a_key_of_its_own(weights):
+    images = [face(0), varied()[1], varied()[2]]
+    expected = [basicsr_niqe(image, weights) for image in images]
+    assert scores_of(images, colour="bt601", exact=True) == pytest.approx(expected, abs=2e-3)
+    full, studio = scores_of(images), scores_of(images, colour="bt601")
+    assert min(abs(np.subtract(full, studio))) > 5e-3  # no mode is the other
+    result = scored(NIQE(colour="bt601"), as_batch([face(0)]))
+    assert list(result) == ["niqe@bt601"] and "BT.601" in result["niqe@bt601"].settings["colour"]
+    small = scored(NIQE(colour="bt601"), as_batch([face(0)[:128, :128]]))
+    assert list(small) == ["niqe_up192@bt601"]
+    with pytest.raises(ConfigError, match="colour=yiq is not one of full, bt601"):
+        NIQE(colour="yiq")
+
+
+def test_studio_luma():
+    pixels = np.array(
+        [[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8
+    )
+    assert studio_luma(pixels).tolist() == [[235, 16, 81, 145, 41]]
+
+
+def test_both_conventions_are_measured_side_by_side_and_keep_their_hr_apart(
+    weights, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FACESR_CACHE", str(tmp_path / "cache"))
+    batch = as_batch([face(0), face(1)], [face(2), face(3)])
+    first = MetricSuite([NIQE(), NIQE(colour="bt601")]).score([batch], Expected(2, "abc")).values
+    again = MetricSuite([NIQE(), NIQE(colour="bt601")]).score([batch], Expected(2, "abc")).values
+    assert set(first) == {"niqe", "niqe@bt601"} and first == again
+    assert abs(first["niqe"].floor - first["niqe@bt601"].floor) > 1e-3
 
 
 @pytest.mark.skipif(REAL is None, reason="FACESR_TEST_WEIGHTS names no folder")

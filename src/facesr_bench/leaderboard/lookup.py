@@ -18,6 +18,10 @@ from facesr_bench.papers import (
 Record = Mapping[str, Any]
 
 
+CONVENTIONS = frozenset({"bt601"})
+"""What follows "@" in a metric's name where it tells how it is defined, not against which set."""
+
+
 def metric_of(column: PrintedColumn, record: Record) -> tuple[str, Mapping[str, Any]] | None:
     """The first of a printed column's metrics that a record has, with its key.
 
@@ -31,16 +35,22 @@ def metric_of(column: PrintedColumn, record: Record) -> tuple[str, Mapping[str, 
                 return key, _cost_entry(key, float(value), record)
             continue
         for name, metric in record["metrics"].items():
-            if (name == key or name.startswith(f"{key}@")) and not is_smoke_test(metric):
+            if _is(name, key) and not is_smoke_test(metric):
                 return name, metric
     return None
+
+
+def _is(name: str, key: str) -> bool:
+    """Whether a record's metric is what a printed column names, against whichever reference set."""
+    stem, _, where = name.partition("@")
+    return name == key or (stem == key and where not in CONVENTIONS)
 
 
 def why_missing(column: PrintedColumn, record: Record) -> tuple[str, str]:
     """State and reason of a printed column that a record has no value for."""
     for field, state in (("metrics_failed", "failed"), ("metrics_skipped", "not measured")):
         for name, reason in (record.get(field) or {}).items():
-            if any(name == key or name.startswith(f"{key}@") for key in column.keys):
+            if any(_is(name, key) for key in column.keys):
                 return state, str(reason)
     return "missing", f"the run did not measure {' or '.join(column.keys)} (metrics=paper does)"
 

@@ -5,20 +5,25 @@ the release's pristine model. It needs several blocks, so images with a short si
 are first enlarged to exactly 192. That makes another quantity: it has its own name, and the two
 never share a mean. (Below 192 other implementations score a single block without a word, or stop.)
 
+One literature has two conventions: BasicSR's and VQFR's papers score the studio-swing Y of BT.601
+(16 to 235) by the same rule, up to 0.25 apart at native size and 0.52 enlarged. That is ``niqe@bt601``
+(``niqe_up192@bt601``), a key of its own.
+
 Enlarging rewards light noise, and blur can look natural: read the value beside those of bicubic and
 of HR. HR's own mean over the same images is reported as the value's ``floor``.
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from facesr_bench.errors import NotComputed
+from facesr_bench.errors import ConfigError, NotComputed
 from facesr_bench.images import UInt8Image
 from facesr_bench.metrics.base import Expected, Need, PerImageMetric, ScoreBatch, pixels
 from facesr_bench.metrics.feature_cache import (
@@ -28,11 +33,17 @@ from facesr_bench.metrics.feature_cache import (
     write_features,
 )
 from facesr_bench.metrics.intervals import Intervals
-from facesr_bench.metrics.niqe_features import BLOCK, DUST, block_features, grey
+from facesr_bench.metrics.niqe_features import BLOCK, DUST, Plane, block_features, grey, studio_luma
 from facesr_bench.metrics.niqe_model import PristineModel, pristine_model
 from facesr_bench.metrics.value import MetricValue
 
 NATIVE, ENLARGED = "niqe", "niqe_up192"
+Colour = Literal["full", "bt601"]
+_LUMA: dict[Colour, Callable[[UInt8Image], Plane]] = {"full": grey, "bt601": studio_luma}
+_SAID: dict[Colour, str] = {
+    "full": "full-range grey round(.299R+.587G+.114B), after any enlarging",
+    "bt601": "BT.601 luma round(16+(65.481R+128.553G+24.966B)/255), after any enlarging",
+}
 SHORTEST = 2 * BLOCK
 _HR = "hr/"  # before the name of a table that holds scores of HR images
 
@@ -50,15 +61,18 @@ def enlarged(image: UInt8Image) -> UInt8Image:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def niqe(image: UInt8Image, model: PristineModel, exact: bool = False) -> float:
+def niqe(
+    image: UInt8Image, model: PristineModel, exact: bool = False, colour: Colour = "full"
+) -> float:
     """NIQE of a uint8 (H, W, 3) image; nan where fewer than two blocks are not flat.
 
     Args:
         image: below 192 pixels it is enlarged, see :func:`enlarged`.
         model: of pristine images.
         exact: see :func:`facesr_bench.metrics.niqe_features.block_features`.
+        colour: what is scored, see :class:`NIQE`.
     """
-    return model.distance(block_features(grey(enlarged(image)), exact))
+    return model.distance(block_features(_LUMA[colour](enlarged(image)), exact))
 
 
 class NIQE(PerImageMetric):
@@ -68,14 +82,24 @@ class NIQE(PerImageMetric):
         exact: count rounding dust in flat areas and round the window to float32, as pyiqa does; for
             comparing with it. By default normalised values below 1e-6 are zero: their sign is chance.
         score_hr: score HR images too, where there are any, for the value's ``floor``.
+        colour: "full": grey from 0 to 255, as the release and pyiqa; "bt601": studio-swing Y, as
+            BasicSR and VQFR, under keys that end in "@bt601".
+
+    Raises:
+        ConfigError: no such colour.
     """
 
     higher_is_better = False
     value_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
     needs: ClassVar[frozenset[Need]] = frozenset()
 
-    def __init__(self, exact: bool = False, score_hr: bool = True) -> None:
+    def __init__(self, exact: bool = False, score_hr: bool = True, colour: Colour = "full") -> None:
         super().__init__()
+        if colour not in get_args(Colour):
+            raise ConfigError(f"NIQE: colour={colour} is not one of {', '.join(get_args(Colour))}.")
+        self.colour: Colour = colour
+        ending = "" if colour == "full" else f"@{colour}"
+        self._native, self._enlarged = NATIVE + ending, ENLARGED + ending
         self.exact = exact
         self.score_hr = score_hr
         self.model = pristine_model()
@@ -86,14 +110,14 @@ class NIQE(PerImageMetric):
     @property
     def keys(self) -> tuple[str, ...]:
         """``niqe``, or ``niqe_up192`` once it is known that the images are small."""
-        present = tuple(name for name in (NATIVE, ENLARGED) if name in self._tables)
-        return present or (NATIVE,)
+        present = tuple(name for name in (self._native, self._enlarged) if name in self._tables)
+        return present or (self._native,)
 
     def settings(self) -> dict[str, Any]:
         """Colour, blocks, sizes, and the pristine model by its numbers."""
-        as_it_is = self.keys == (NATIVE,)
+        as_it_is = self.keys == (self._native,)
         return {
-            "colour": "full-range grey round(.299R+.587G+.114B), after any enlarging",
+            "colour": _SAID[self.colour],
             "images": "uint8",
             "enlarged": None if as_it_is else f"8-bit RGB, Pillow bicubic, short side {SHORTEST}",
             "blocks": f"{BLOCK}x{BLOCK}, whole ones from the top left",
@@ -109,6 +133,8 @@ class NIQE(PerImageMetric):
         super().expect(expected)
         if self.score_hr and expected.hr_hash is not None:
             facts = {"niqe": self.model.digest, "zero_below": 0.0 if self.exact else DUST}
+            if self.colour != "full":  # unnamed, so that what is kept already is found
+                facts["colour"] = self.colour
             self._expected_images = expected.images
             self._hr_file = cache_path(expected.hr_hash, facts, "cpu")
             known = read_features(self._hr_file, 1)
@@ -122,7 +148,8 @@ class NIQE(PerImageMetric):
 
     def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
         """Scores of SR, and of HR where wanted, under the name that belongs to their size."""
-        name = NATIVE if min(batch.sr.shape[2:]) >= SHORTEST else ENLARGED
+        large = min(batch.sr.shape[2:]) >= SHORTEST
+        name = self._native if large else self._enlarged
         scores = {name: self._each(batch.sr)}
         if self.score_hr and batch.hr is not None:
             if all(key in self._hr_known for key in batch.keys):
@@ -133,15 +160,17 @@ class NIQE(PerImageMetric):
         return scores
 
     def _each(self, images: Tensor) -> NDArray[np.float64]:
-        return np.array([niqe(image, self.model, self.exact) for image in pixels(images)])
+        return np.array(
+            [niqe(image, self.model, self.exact, self.colour) for image in pixels(images)]
+        )
 
     def results(self, intervals: Intervals) -> dict[str, MetricValue]:
         """The mean of the images, with HR's mean over the same images as its floor."""
         if len(self.keys) > 1:
             raise NotComputed(
-                f"some images have a short side of {SHORTEST} pixels or more ({NATIVE}), others are "
-                f"smaller and would be enlarged ({ENLARGED}); the two cannot share a mean, so score "
-                "them as two test sets"
+                f"some images have a short side of {SHORTEST} pixels or more ({self._native}), others "
+                f"are smaller and would be enlarged ({self._enlarged}); the two cannot share a "
+                "mean, so score them as two test sets"
             )
         name = self.keys[0]
         self._keep_hr(name)

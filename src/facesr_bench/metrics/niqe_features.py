@@ -40,6 +40,12 @@ def grey(image: UInt8Image) -> Plane:
     return np.floor((thousandths + 500) / 1000).astype(np.float64)
 
 
+def studio_luma(image: UInt8Image) -> Plane:
+    """BT.601's Y of a uint8 (H, W, 3) image, 16 to 235, rounded: what BasicSR and VQFR score."""
+    weighted = image.astype(np.float64) @ np.array([65.481, 128.553, 24.966])
+    return np.asarray(np.rint(16.0 + weighted / 255.0))
+
+
 def block_features(image: Plane, exact: bool = False) -> Plane:
     """Statistics of all whole blocks, from the top left corner on.
 
