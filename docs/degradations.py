@@ -30,7 +30,8 @@ def main() -> None:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             config.data.degradation = compose(f"degradation/{name}").degradation
         made = instantiate(config.data.degradation)
-        rows.append((name, [fixed_lr(sample, made, 2020, "lr") for sample in samples]))
+        given = [_pooled(sample) for sample in samples] if "of_whole" in name else samples
+        rows.append((name, [fixed_lr(sample, made, 2020, "lr") for sample in given]))
     picture = Image.new("RGB", (LABEL + FACES * SIDE, len(rows) * SIDE), "white")
     draw = ImageDraw.Draw(picture)
     for row, (name, images) in enumerate(rows):
@@ -41,6 +42,12 @@ def main() -> None:
             )
             picture.paste(shown, (LABEL + column * SIDE, row * SIDE))
     picture.save(ROOT / "docs" / "degradations.png")
+
+
+def _pooled(sample: Sample) -> Sample:
+    """HR in 2x2 means, and the whole image beside it."""
+    hr = np.asarray(Image.fromarray(np.asarray(sample.hr)).reduce(2))
+    return Sample(sample.key, hr=hr, border=sample.hr)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ class Prepared(FaceData):
     or a mapping with any of: ``split`` (list of the owner's splits; null for all; by default the one of
     the same name, train for train_lr and exemplar), ``role`` (hr or lr; by default lr for train_lr,
     else hr), ``keys`` (a file that lists keys), ``domains``, ``exclude_attributes``, ``count``,
-    ``limit``, ``border`` (see :class:`.selection.Selection`), and ``root``, ``recipe``, ``size``,
-    ``arguments``, ``operator`` where it comes from another prepared folder than the rest.
+    ``limit``, ``border``, ``pool`` (see :class:`.selection.Selection`), and ``root``, ``recipe``,
+    ``size``, ``arguments``, ``operator`` where it comes from another prepared folder than the rest.
 
     Args:
         root: the prepared folder; None: ``<recipe>-<size>`` in ``FACESR_DATA`` or ``data/``.
@@ -108,7 +108,7 @@ class Prepared(FaceData):
         if role not in self._splits:
             store = self._store(selection.wanted)
             rows = self._chosen(role)
-            found = PreparedSplit(store, rows, selection.role, selection.border)
+            found = PreparedSplit(store, rows, selection.role, selection.border, selection.pool)
             self._check_apart(role, found.keys)
             self._splits[role] = found
         return self._splits[role]

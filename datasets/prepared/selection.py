@@ -42,6 +42,8 @@ class Selection:
         border: whether samples carry the image with its border.
         count: how many images the protocol has, before ``limit``; None where nobody says.
         allow_incomplete: go on with fewer than ``count``, or than ``keys`` lists.
+        pool: HR is the means of blocks of so many pixels; the whole image comes along as the border
+            image, for degradations that reduce it in one step.
     """
 
     wanted: Wanted
@@ -54,6 +56,7 @@ class Selection:
     border: bool = False
     count: int | None = None
     allow_incomplete: bool = False
+    pool: int = 1
 
     @property
     def partly(self) -> bool:
@@ -177,6 +180,11 @@ def read_selection(role: Role, content: Mapping[str, Any], common: Mapping[str, 
     kind = content.get("role", "lr" if role == "train_lr" else "hr")
     if kind not in {"hr", "lr"}:
         raise ConfigError(f"data.source.{role}.role={kind} is not one of hr, lr.")
+    pool = _number(role, "pool", content.get("pool")) or 1
+    if pool > 1 and (kind == "lr" or content.get("border")):
+        raise ConfigError(
+            f"data.source.{role}.pool is for HR images without a border of their own."
+        )
     limit = _number(role, "limit", content.get("limit", common.get("limit")))
     usual = "train" if role in ("train_lr", "exemplar") else role
     return Selection(
@@ -190,6 +198,7 @@ def read_selection(role: Role, content: Mapping[str, Any], common: Mapping[str, 
         bool(content.get("border", False)),
         _number(role, "count", content.get("count")),
         partial,
+        pool,
     )
 
 

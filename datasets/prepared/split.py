@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesr_bench.data import FaceDataset, Sample
+from facesr_bench.degradations.resizing import pillow_resize
 from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image, read_rgb
 from facesr_bench.prepare.layout import Layout
@@ -27,17 +28,24 @@ class PreparedSplit(FaceDataset):
         rows: of its manifest, ascending.
         role: whether the images are HR or LR.
         border: whether samples carry their border image.
+        pool: HR in means of blocks of so many pixels, and the whole image as the border image.
 
     Raises:
         DataError: a pack is missing or does not fit, or there is no border although it is asked for.
     """
 
     def __init__(
-        self, store: Store, rows: NDArray[np.int64], role: Literal["hr", "lr"], border: bool
+        self,
+        store: Store,
+        rows: NDArray[np.int64],
+        role: Literal["hr", "lr"],
+        border: bool,
+        pool: int = 1,
     ) -> None:
         chosen = rows.tolist()
         self.keys = [store.keys[row] for row in chosen]
         self.role = role
+        self._pool = pool
         self._layout: Layout = store.layout
         self._identity = [store.identity[row] for row in chosen]
         self._domain = [store.domain[row] for row in chosen]
@@ -55,7 +63,8 @@ class PreparedSplit(FaceDataset):
             )
         self._images = _Pixels(store.layout, store.packs, rows, bordered=False)
         self._wide = _Pixels(store.layout, store.packs, rows, bordered=True) if border else None
-        self.cheap = self._images.packed and (self._wide is None or self._wide.packed)
+        packed = self._images.packed and (self._wide is None or self._wide.packed)
+        self.cheap = pool == 1 and packed
 
     def __getitem__(self, index: int) -> Sample:
         index = range(len(self.keys))[index]
@@ -67,6 +76,10 @@ class PreparedSplit(FaceDataset):
             border_size = (top, right, bottom, left)
             border = self._wide.read(index, key, tuple(self._border_shapes[index].tolist()))
         points = self._landmarks[index]
+        if self._pool > 1:
+            border, points = image, points / self._pool
+            size = image.shape[0] // self._pool, image.shape[1] // self._pool
+            image = pillow_resize(image, size, "box")
         return Sample(
             key,
             hr=image if self.role == "hr" else None,

@@ -11,6 +11,8 @@ from hydra import compose, initialize_config_module
 
 from command_line import ROOT, record_of
 from facesr_bench.config import build_data, plain, register_resolvers
+from facesr_bench.data import Sample
+from facesr_bench.degradations.resizing import pillow_resize
 from facesr_bench.errors import DataError
 from facesr_bench.prepare.catalog import read_settings, recipe_file
 from forked import completed
@@ -21,8 +23,8 @@ PAPERS = {
     "scgan_ls3dw": (4, 64, "downscale", "ls3dw-64", "ffhq-64"),
     "scgan_ffhq": (4, 64, "blind", "ffhq-64", "ffhq-64"),
     "scgan_webface": (4, 64, "blind", "scgan_zip-64", "ffhq-64"),
-    "pan_celebahq_x4": (4, 512, "downscale", "celebahq-512", "ffhq-512"),
-    "pan_celebahq_x2": (2, 256, "downscale", "celebahq-256", "ffhq-256"),
+    "pan_celebahq_x4": (4, 512, "downscale", "celebahq-1024", "ffhq-1024"),
+    "pan_celebahq_x2": (2, 256, "downscale", "celebahq-1024", "ffhq-1024"),
     "pan_lsun_cat_x4": (4, 256, "downscale", "lsun_cat-256", "lsun_cat-256"),
     "pan_celebahq_x8": (8, 1024, "downscale", "celebahq-1024", "ffhq-1024"),
     "propulse_celebahq": (64, 1024, "pulse bicubic", "celebahq-1024", "celebahq-1024"),
@@ -31,7 +33,8 @@ PAPERS = {
     "dap_multipie_to_yaleb": (8, 128, "unaligned", "yaleb-128", "multipie-128"),
 }
 
-VERSIONS = {"propulse_celebahq": 2}  # all others are at their first
+# All others are at their first.
+VERSIONS = {"propulse_celebahq": 2, "pan_celebahq_x4": 2, "pan_celebahq_x2": 2}
 
 
 def settings(name, *overrides):
@@ -65,10 +68,8 @@ def test_a_protocol_says_what_it_is_and_what_to_prepare(name, tmp_path, monkeypa
 OPERATORS = {
     "scgan": {"ffhq": "box", "ls3dw": "box", "widerface": None, "scgan_zip": None},
     "widerface": {"ffhq": "box", "widerface": None},
-    "pan_celebahq_x4": {"ffhq": "box", "celebahq": "box"},
-    "pan_celebahq_x2": {"ffhq": "box", "celebahq": "box"},
     "pan_lsun_cat_x4": {"lsun_cat": None},
-    "pan_celebahq_x8": {"ffhq": None, "celebahq": None},
+    "pan_celebahq": {"ffhq": None, "celebahq": None},
     "propulse": {"celebahq": None},
     "dap": {"celeba": "bicubic", "yaleb": "bicubic", "multipie": "bicubic"},
 }
@@ -97,13 +98,20 @@ def test_a_protocol_states_every_argument_that_decides(name):
         assert content.get("operator") == operators[recipe], role
 
 
-def test_the_ground_truth_of_pan_x4_is_a_mean(tmp_path, monkeypatch):
-    """A folder of 512 pixels made by another operator is refused, and the command says which."""
-    monkeypatch.setenv("FACESR_DATA", str(tmp_path))
-    data = build_data(settings("pan_celebahq_x4")["data"])
-    for role, recipe in (("test", "celebahq"), ("train", "ffhq")):
-        with pytest.raises(DataError, match=f"prepare {recipe} .*--size 512 --operator box"):
-            data.split(role)
+@pytest.mark.parametrize(("name", "pool"), [("pan_celebahq_x4", 2), ("pan_celebahq_x2", 4)])
+def test_lr_of_pans_other_factors_is_what_its_network_trained_on(name, pool):
+    """1024 to 128 at once; the truth is the 1024 image in means, for training and for the test."""
+    config = settings(name)["data"]
+    assert config["degradation"]["pool"] == pool and config["hr_size"] * pool == 1024
+    assert config["source"]["train"]["pool"] == config["source"]["test"]["pool"] == pool
+    whole = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
+    hr = pillow_resize(whole, (1024 // pool,) * 2, "box")
+    data = build_data(config)
+    lr = data.degradation.degrade(Sample("a", hr=hr, border=whole), np.random.default_rng(0))
+    np.testing.assert_array_equal(lr, pillow_resize(whole, (128, 128), "bicubic"))
+    assert np.abs(lr.astype(int) - pillow_resize(hr, (128, 128), "bicubic")).mean() > 0.5
+    other = settings(name, "degradation@data.degradation=pan_online")["data"]["degradation"]
+    assert other["_target_"].endswith("online.Online")
 
 
 def test_counts_of_the_papers():

@@ -31,8 +31,8 @@ def test_builds_and_runs(name, factor):
 
 def test_there_are_all_that_protocols_name():
     expected = {
-        "area", "bicubic", "bicubic_matlab", "bicubic_pulse", "bilinear", "dap_unaligned",
-        "pan_online", "scgan_complex", "scgan_simple", "wild",
+        "area", "bicubic", "bicubic_matlab", "bicubic_of_whole", "bicubic_pulse", "bilinear",
+        "dap_unaligned", "pan_online", "pan_online_lr", "scgan_complex", "scgan_simple", "wild",
     }  # fmt: skip
     assert expected <= {path.stem for path in CONF.glob("*.yaml")}
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_module
 
 from command_line import ROOT
+from facesr_bench.config import plain, register_resolvers
 from facesr_bench.errors import ConfigError
 from facesr_bench.experiments.note import note_finished
 from facesr_bench.experiments.plan import Cell, left_out, plan
@@ -172,10 +174,66 @@ def test_some_cells_bring_those_they_need() -> None:
     assert [cell.name for cell in plan(table, "full", Path("r"), [])] == [
         "PAN on pan_celebahq_x8", "PAN pooled on pan_celebahq_x4"
     ]  # fmt: skip
-    with pytest.raises(ConfigError, match="no cell 'ESRGAN'"):
-        plan(table | {"only": ["ESRGAN"]}, "full", Path("r"), [])
+    with pytest.raises(ConfigError, match="no cell 'EDSR'"):
+        plan(table | {"only": ["EDSR"]}, "full", Path("r"), [])
     with pytest.raises(ConfigError, match="needs run"):
         plan(table | {"cells": {"x": {"ran": []}}, "only": None}, "full", Path("r"), [])
+
+
+FIGURES = sorted(
+    path.relative_to(ROOT / "conf" / "experiment").with_suffix("").as_posix()
+    for path in (ROOT / "conf" / "experiment").glob("*/figure*.yaml")
+)
+
+
+@pytest.mark.parametrize("experiment", FIGURES)
+def test_figures_run_on_data_there_are_at_both_scales(experiment: str) -> None:
+    test_data_are_those_of_the_blocks_and_exist(experiment)
+    table = table_of(experiment)
+    assert (table["number"], table["paper"]) == (
+        f"Fig. {experiment.partition('figure')[2]}", experiment.partition("/")[0]
+    )  # fmt: skip
+    assert plan(table, "smoke", Path("runs"), [])
+
+
+@pytest.mark.parametrize(
+    ("experiment", "run", "expected"),
+    [
+        ("table1", "ESRGAN on pan_celebahq_x4", {"checkpoint": "others/ESRGAN_x4.pth"}),
+        ("table1", "CARN on pan_celebahq_x4", {"name": "images", "dir": "others/CARN"}),
+        ("table1", "RCAN on pan_celebahq_x4", {"checkpoint": "others/RCAN_BIX4.pt"}),
+        ("figure5b", "RCAN on pan_celebahq_x2", {"checkpoint": "others/RCAN_BIX2.pt", "factor": 2}),
+        ("figure5b", "PAN at each scale on pan_celebahq_x8", {"name": "pan", "hr_size": 1024}),
+        ("figure9", "skips to 64 on pan_celebahq_x2", {"skip_resolutions": [8, 16, 32, 64]}),
+        ("figure9", "no skips on pan_celebahq_x2", {"skip_resolutions": [], "hr_size": 256}),
+        ("figure10", "PAN on cats on pan_lsun_cat_x4", {"name": "pan", "factor": 4}),
+        ("figure11", "PAN trained on degraded on pan_celebahq_x4", {"degradation": "Online"}),
+    ],
+)
+def test_pans_figures_are_what_the_paper_shows(
+    experiment: str, run: str, expected: dict[str, Any]
+) -> None:
+    cells = plan(table_of(f"pan/{experiment}"), "full", Path("runs"), [])
+    (cell,) = (cell for cell in cells if cell.name == run)
+    register_resolvers()
+    with initialize_config_module("facesr_bench.conf", version_base="1.3"):
+        words = [f"experiment=pan/{experiment}", *cell.overrides]
+        config = plain(compose("config", words))
+    found = config["method"] | {
+        "degradation": config["data"]["degradation"]["_target_"].rpartition(".")[2]
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_skips_are_dropped_one_by_one_the_finest_first() -> None:
+    cells = plan(table_of("pan/figure9"), "full", Path("r"), [])
+    kept = [
+        value_of(word)[1]
+        for cell in cells
+        for word in cell.overrides
+        if word.startswith("method.skip_resolutions=")
+    ]
+    assert kept == [[8, 16, 32, 64][:n] for n in (4, 3, 2, 1, 0)]
 
 
 def test_a_row_that_cannot_run_without_weights_is_left_out_at_smoke_only() -> None:

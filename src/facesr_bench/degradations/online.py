@@ -1,14 +1,16 @@
 """Degradation drawn anew for every training image: PAN's model for old and compressed photos.
 
-``x = JPEG((HR * k) reduced * b + n)``: aperture blur k, motion blur b, noise n (PAN, section 5.7).
-The paper gives no ranges; ours are in ``conf/degradation/pan_online.yaml``, each step applied to half
-of the images. The motion blur comes after the reduction, because its length is stated in LR pixels.
+``x = JPEG((HR * k * b) reduced + n)``: aperture blur k, motion blur b, noise n (PAN, section 5.7). The
+paper gives no ranges, and no unit for the motion's length; ours are in
+``conf/degradation/pan_online.yaml``, each step applied to half of the images.
+``conf/degradation/pan_online_lr.yaml`` is a variant of ours, in which the motion blur comes after the
+reduction.
 """
 
 import random
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
     from facesr_bench.degradations.steps import Step
 
 
+MotionAt = Literal["hr", "lr"]
+"""Before the reduction, as the paper prints it, or after it."""
+
+
 class Online(Degradation):
-    """Random blur, reduction, motion blur, noise and JPEG, each applied with probability ``p``.
+    """Random blurs, reduction, noise and JPEG, each applied with probability ``p``.
 
     albumentations composes the steps and gets a fresh random state for every image, since its own
     seeding repeats draws between workers, epochs and steps.
@@ -33,11 +39,13 @@ class Online(Degradation):
     Args:
         factor: HR side over LR side.
         blur: range of the Gaussian's sigma in LR pixels (times the factor in HR pixels).
-        motion: range of the line's length in LR pixels, whole numbers.
+        motion: range of the line's length in LR pixels, whole numbers; at "hr" times the factor in HR
+            pixels.
         noise: range of sigma on the 0..255 scale.
         jpeg: range of the quality.
         p: probability of each step but the reduction.
         operator: kernel of the reduction, antialiased.
+        motion_at: "hr": both blurs before the reduction; "lr": the motion blur after it.
 
     Raises:
         ConfigError: naming the argument that cannot be.
@@ -53,6 +61,7 @@ class Online(Degradation):
         jpeg: Sequence[int] = (60, 100),
         p: float = 0.5,
         operator: Kernel = "bicubic",
+        motion_at: MotionAt = "lr",
     ) -> None:
         self.factor = check_factor(factor)
         self.blur = check_range("blur", blur, 0.0, 100.0, open_low=True)
@@ -63,7 +72,12 @@ class Online(Degradation):
             raise ConfigError(f"p={p} is a probability and must lie in [0, 1].")
         if operator not in KERNELS:
             raise ConfigError(f"operator={operator!r} is none of {', '.join(KERNELS)}.")
+        if motion_at not in get_args(MotionAt):
+            raise ConfigError(
+                f"motion_at={motion_at!r} is none of {', '.join(get_args(MotionAt))}."
+            )
         self.p, self.operator = float(p), operator
+        self.motion_at: MotionAt = motion_at
         self._of_thread = (
             threading.local()
         )  # a chain holds its random state, so threads cannot share
@@ -73,13 +87,17 @@ class Online(Degradation):
         from facesr_bench.degradations.steps import Blur, Jpeg, MotionBlur, Noise, Reduce
 
         low, high = self.blur
-        return [
-            Blur((low * self.factor, high * self.factor), self.p),
-            Reduce(self.factor, self.operator),
-            MotionBlur(self.motion, self.p),
-            Noise(self.noise, self.p),
-            Jpeg(self.jpeg, self.p),
-        ]
+        aperture = Blur((low * self.factor, high * self.factor), self.p)
+        reduce = Reduce(self.factor, self.operator)
+        first: list[Step] = [aperture, reduce, MotionBlur(self.motion, self.p)]
+        if self.motion_at == "hr":
+            short, long = self.motion
+            first = [
+                aperture,
+                MotionBlur((short * self.factor, long * self.factor), self.p),
+                reduce,
+            ]
+        return [*first, Noise(self.noise, self.p), Jpeg(self.jpeg, self.p)]
 
     def __call__(self, hr: UInt8Image, rng: np.random.Generator) -> UInt8Image:
         """uint8 (H, W, 3) to uint8 (H / factor, W / factor, 3)."""
@@ -101,7 +119,8 @@ class Online(Degradation):
         return apply_steps(self.steps(), hr, rngs)
 
     def settings(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values; motion at LR is not named, so that older protocols keep their hash."""
+        named = {} if self.motion_at == "lr" else {"motion_at": self.motion_at}
         return {
             "kind": "online",
             "factor": self.factor,
@@ -112,6 +131,7 @@ class Online(Degradation):
             "jpeg_subsampling": "4:2:0",
             "p": self.p,
             "operator": self.operator,
+            **named,
         }
 
     def __getstate__(self) -> dict[str, Any]:
