@@ -62,6 +62,8 @@ class Damma:
         hr: their HR (K, 3, S, S), the same.
         seed: of all draws.
         norm: see :mod:`.losses`.
+        degrade: HR in [0, 1] and the number of the call to LR, the same: how synthetic pairs get their
+            LR; None reduces them by bicubic, aligned.
 
     Attributes:
         alpha: (l,), the mixing weights of the outer iteration under way.
@@ -79,11 +81,13 @@ class Damma:
         hr: Tensor,
         seed: int,
         norm: Norm = "mse",
+        degrade: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
         if recipe.source_codes == "mapping" and mapped is None:
             raise ConfigError("DAP-FSR: source_codes=mapping needs the prior's mapping.")
         self.nets, self.features, self.recipe, self.norm = nets, features, recipe, norm
         self._mapped, self._seed = mapped, seed
+        self._degrade, self._degraded = degrade, 0
         self._hr, self._lr_side = hr, lr.shape[-1]
         self._layers = nets.E.codes
         with torch.no_grad():
@@ -199,9 +203,17 @@ class Damma:
         """Pairs (DS(I^m), I^m) of G's own faces I^m = G(w^m), which take no gradient."""
         with torch.no_grad():
             made = self.nets.images(w_m)
-            codes = self.nets.codes(self.nets.reduced(made, self._lr_side))
+            codes = self.nets.codes(self._lr_of(made))
             target = self.features(made)
         return self._reconstruction(codes, made, target)
+
+    def _lr_of(self, made: Tensor) -> Tensor:
+        """LR of synthetic faces in [-1, 1], as the protocol makes it."""
+        if self._degrade is None:
+            return self.nets.reduced(made, self._lr_side)
+        lr = self._degrade(made.add(1).div(2).clamp(0, 1), self._degraded)
+        self._degraded += 1
+        return lr.to(made).mul(2).sub(1)
 
     def _reconstruction(self, codes: Tensor, truth: Tensor, target: Features) -> Tensor:
         """Eq. 5 of faces made of these codes."""

@@ -233,7 +233,9 @@ class DAPFSR(Method):
         lr, hr = self.to_network(exemplars.lr), self.to_network(exemplars.hr)
         self._open_features()
         mapped = self._mapped if self.recipe.source_codes == "mapping" else None
-        run = Damma(self.nets, self._see, self.recipe, mapped, lr, hr, seed, self._norm)
+        run = Damma(
+            self.nets, self._see, self.recipe, mapped, lr, hr, seed, self._norm, exemplars.degrade
+        )
         with torch.no_grad():
             before = self._quiet_loss(lr, hr)
             with torch.enable_grad():

@@ -1,5 +1,6 @@
 """Deployment: which tensors get gradients in which step, what stays as it was, what switches do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,6 +156,24 @@ def test_the_loss_of_phi_is_the_mean_of_both_halves() -> None:
         ((run._exemplar_loss(rows) + run._synthetic_loss(mixed)) / 2).backward()
         torch.testing.assert_close(whole, torch.stack([p.grad.norm() for p in run.phi.values()]))
     assert float(exemplar) > 0 and float(synthetic) > 0
+
+
+def test_synthetic_pairs_get_their_lr_from_the_protocol() -> None:
+    """As restyled faces of other strategies do: not aligned bicubic, and each call draws anew."""
+    method = build(outer=1, inner=2)
+    calls: list[tuple[Tensor, int]] = []
+
+    def degrade(hr: Tensor, number: int) -> Tensor:
+        calls.append((hr.clone(), number))
+        return torch.full((len(hr), 3, 16, 16), 0.25)
+
+    seen: list[Tensor] = []
+    codes = method.nets.codes
+    method.nets.codes = lambda lr: seen.append(lr.detach()) or codes(lr)  # type: ignore[assignment,func-returns-value]
+    method.adapt(replace(exemplars(), degrade=degrade), 0, nothing)
+    assert [number for _, number in calls] == [0, 1]
+    assert all(hr.min() >= 0 and hr.max() <= 1 for hr, _ in calls)
+    assert sum(bool((lr == -0.5).all()) for lr in seen) == 2
 
 
 def test_adaptation_lowers_the_loss_on_the_exemplar() -> None:

@@ -20,18 +20,22 @@ class Exemplars:
         keys: of the pairs, for the record.
         lr: (K, 3, h, w), RGB in [0, 1].
         hr: (K, 3, H, W), the same.
+        degrade: the protocol's degradation, for faces that a method makes while it adapts: HR
+            (N, 3, H, W) in [0, 1] and the number of the call to LR (N, 3, h, w), the same; None where
+            no protocol is at hand.
     """
 
     keys: tuple[str, ...]
     lr: Tensor
     hr: Tensor
+    degrade: Callable[[Tensor, int], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def to(self, device: torch.device) -> "Exemplars":
         """The same on another device."""
-        return Exemplars(self.keys, self.lr.to(device), self.hr.to(device))
+        return Exemplars(self.keys, self.lr.to(device), self.hr.to(device), self.degrade)
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """From the name of a strategy to what it does to a method."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class Adapter:
         if strategy == "none":
             return {}
         if strategy == "own" and isinstance(method, AdaptsItself):
-            return method.adapt(exemplars, seed, done)
+            # Its synthetic faces get their LR as restyled ones do, and as the test images did.
+            return method.adapt(replace(exemplars, degrade=self.source.lr_of), seed, done)
         tuning = self.settings.fine_tuning
         task = task_of(method, self.source, seed, tuning.search)
         found = fine_tune(method, task, exemplars, self.stylist, tuning, seed, done)
@@ -70,7 +71,9 @@ class Adapter:
 
     def facts(self) -> dict[str, Any]:
         """Plain values for the record."""
+        own = {"synthetic_lr": "protocol"} if self.settings.strategy == "own" else {}
         return {
+            **own,
             "strategy": self.settings.strategy,
             "stylist": None if self.stylist is None else fingerprint_of(self.stylist),
             "style_features": None if self.stylist is None else self.settings.style_net.features,
