@@ -214,6 +214,17 @@ def test_another_systems_images_find_their_row_by_label(tmp_path: Path) -> None:
     assert (found.cells[0].value, found.division) == (60, "images from elsewhere")
 
 
+def test_systems_we_do_not_have_say_why(tmp_path: Path) -> None:
+    for table in views(tmp_path, "1", "dap_fsr"):
+        names = {line.name for line in table.rows} & {"MTDN", "CPGAN", "MTDN+ASM", "CPGAN+ASM"}
+        assert len(names) == 2
+        for name in names:
+            why = "no code of" if "MTDN" in name else "lie on Baidu only"
+            assert all(why in cell.reason for cell in row(table, name).cells)
+            (said,) = (note for note in table.notes if note.startswith(f"{name}:"))
+            assert why in said
+
+
 def test_the_truths_row_is_the_floor(tmp_path: Path) -> None:
     record = wider(
         data="scgan_ffhq", protocol={"name": "scgan_ffhq", "version": 1, "hash": "c" * 64}

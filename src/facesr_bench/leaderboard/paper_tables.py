@@ -103,6 +103,9 @@ def _view(
         )
     else:
         notes.append(f"No run of this block was found; to run it: {_command(table)}.")
+    bare = {row.name for row in rows if row.record is None}
+    others = [paper.rows[name] for name in block.rows]
+    notes += [f"{who.prints}: {who.why}." for who in others if who.why and who.prints in bare]
     notes += [f"Paper: {note}" for note in paper.notes]
     notes += [f"{head.name}: ours is {head.key}." for head in heads if head.key]
     return Table(title, heads, rows, [*notes, *mark_notes(rows)], protocol, paper.name)
@@ -185,6 +188,7 @@ def _rows(
         return rows
     if who.method is None:
         reason = f"another system; score its images with label={name!r} (+method=images)"
+        reason = f"{who.why}; {reason}" if who.why else reason
         return [_empty(who, "printed", reason, columns, printed)]
     return [_empty(who, "not run", "no run was found", columns, printed)]
 

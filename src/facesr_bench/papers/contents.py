@@ -83,6 +83,7 @@ class WhoIs:
         adaptation: strategies of adaptation the record may have, None among them for a run without;
             empty where the row says nothing of it (then only runs without).
         hr: the row of the ground truth itself.
+        why: it is not run here, where there is more to say than that it is another system.
     """
 
     name: str
@@ -91,6 +92,7 @@ class WhoIs:
     switches: Switches = field(default_factory=dict)
     adaptation: Sequence[str | None] = ()
     hr: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def _who(
     adaptation = tuple(facts.get("adaptation", ()))
     return WhoIs(
         name, str(facts.get("prints", name)), method, {**defaults, **switches}, adaptation,
-        bool(facts.get("hr", False)),
+        bool(facts.get("hr", False)), str(facts.get("why", "")),
     )  # fmt: skip
 
 
