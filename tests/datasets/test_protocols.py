@@ -10,6 +10,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from command_line import ROOT, record_of
+from facesr_bench.adaptation.cells import Target
 from facesr_bench.config import build_data, plain, register_resolvers
 from facesr_bench.data import Sample
 from facesr_bench.degradations.resizing import pillow_resize
@@ -31,10 +32,16 @@ PAPERS = {
     "dap_celeba_to_yaleb": (8, 128, "unaligned", "yaleb-128", "celeba-128"),
     "dap_celeba_to_multipie": (8, 128, "unaligned", "multipie-128", "celeba-128"),
     "dap_multipie_to_yaleb": (8, 128, "unaligned", "yaleb-128", "multipie-128"),
+    "dap_celeba_to_yaleb_apart": (8, 128, "unaligned", "yaleb-128", "celeba-128"),
+    "dap_celeba_to_multipie_apart": (8, 128, "unaligned", "multipie-128", "celeba-128"),
+    "dap_multipie_to_yaleb_apart": (8, 128, "unaligned", "yaleb-128", "multipie-128"),
 }
 
 # All others are at their first.
-VERSIONS = {"propulse_celebahq": 2, "pan_celebahq_x4": 2, "pan_celebahq_x2": 2}
+VERSIONS = dict.fromkeys(
+    ["propulse_celebahq", "pan_celebahq_x4", "pan_celebahq_x2", "dap_celeba_to_yaleb",
+     "dap_celeba_to_multipie", "dap_multipie_to_yaleb"], 2,
+)  # fmt: skip
 
 
 def settings(name, *overrides):
@@ -208,9 +215,27 @@ def test_data_prepared_by_other_rules_or_in_part_is_refused(disk, monkeypatch):
         build_data(settings("dap_celeba_to_yaleb", *words)["data"]).split("train")
 
 
+def test_everybody_but_the_exemplars_image_is_tested(disk, monkeypatch):
+    """The paper's section 4.3; each light has its own exemplar."""
+    monkeypatch.setenv("FACESR_DATA", str(disk))
+    target = Target(build_data(settings("dap_celeba_to_yaleb")["data"]))
+    people = set()
+    for cell in target.cells(1, range(2), None):
+        tested = {cell.test[i].identity for i in range(len(cell.test))}
+        shown = {cell.pool[i].identity for i in cell.exemplars}
+        assert shown | tested == {cell.pool[i].identity for i in target._of_test[cell.condition]}
+        assert not set(cell.keys) & set(cell.test.keys)
+        people |= tested | shown
+    assert people == {"yaleB11", "yaleB30"}  # of both of the owner's halves
+    data = build_data(settings("dap_celeba_to_multipie")["data"])
+    test = data.required("test")
+    assert {test[i].identity for i in range(len(test))} == {"108", "250"}
+    assert data.split("exemplar") is None
+
+
 def test_exemplars_are_other_people_under_the_same_lights(disk, monkeypatch):
     monkeypatch.setenv("FACESR_DATA", str(disk))
-    data = build_data(settings("dap_celeba_to_yaleb")["data"])
+    data = build_data(settings("dap_celeba_to_yaleb_apart")["data"])
     pool, test = data.required("exemplar"), data.required("test")
     assert {pool[i].identity for i in range(len(pool))} == {"yaleB11"}
     assert {test[i].identity for i in range(len(test))} == {"yaleB30"}
@@ -218,15 +243,17 @@ def test_exemplars_are_other_people_under_the_same_lights(disk, monkeypatch):
     assert {pool[i].domain for i in range(len(pool))} <= lights
     assert (len(pool), len(test)) == (4 - 1, 4 - 1)  # a light of each is not among the ten
     assert pool[0].border is not None and test[0].border is not None
-    every = build_data(settings("dap_celeba_to_yaleb", "data.domains=null")["data"]).split("test")
+    every = build_data(settings("dap_celeba_to_yaleb_apart", "data.domains=null")["data"]).split(
+        "test"
+    )
     assert len(every) == 4 and [every[i].domain for i in range(4)].count(None) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "role", "person"),
     [
-        ("dap_celeba_to_multipie", "test", "250"),
-        ("dap_celeba_to_multipie", "exemplar", "108"),
+        ("dap_celeba_to_multipie_apart", "test", "250"),
+        ("dap_celeba_to_multipie_apart", "exemplar", "108"),
         ("dap_multipie_to_yaleb", "train", "108"),
     ],
 )
