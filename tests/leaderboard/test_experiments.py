@@ -163,10 +163,29 @@ def test_adaptation_takes_the_encoder_of_its_own_benchmark() -> None:
     for cell in cells:
         assert all(order.index(folder) < order.index(cell.folder) for folder in cell.needs)
     adapted = next(c for c in cells if c.name == "DAP-FSR on dap_celeba_to_multipie")
-    assert adapted.weights == Path("r/encoder/dap_celeba_to_multipie")
-    assert adapted.prior == Path("r/prior/dap_celeba_to_multipie")
+    assert adapted.weights == Path("r/encoder/dap_celeba_to_yaleb")  # trained on the same images
+    assert adapted.prior == Path("r/prior/dap_celeba_to_yaleb")
+    trained = [cell.name for cell in cells if cell.name.startswith(("prior", "encoder"))]
+    assert trained == [
+        f"{what} on {data}"
+        for what in ("prior", "encoder")
+        for data in ("dap_celeba_to_yaleb", "dap_multipie_to_yaleb")
+    ]
+    last = next(c for c in cells if c.name == "DAP-FSR on dap_multipie_to_yaleb")
+    assert last.weights == Path("r/encoder/dap_multipie_to_yaleb")
     smoke = plan(table_of("dap_fsr/table1"), "smoke", Path("r"), [])
     assert not any(cell.prior or cell.name.startswith("prior") for cell in smoke)
+
+
+def test_data_that_share_a_training_have_the_same_training_images() -> None:
+    for experiment in EXPERIMENTS:
+        for pair in (table_of(experiment).get("same_training") or {}).items():
+            one, other = (
+                yaml.safe_load((ROOT / "conf" / "data" / f"{data}.yaml").read_text())
+                for data in pair
+            )
+            assert one["source"]["train"] == other["source"]["train"]
+            assert one["defaults"] == other["defaults"]
 
 
 def test_some_cells_bring_those_they_need() -> None:
@@ -217,7 +236,7 @@ def test_pans_figures_are_what_the_paper_shows(
     (cell,) = (cell for cell in cells if cell.name == run)
     register_resolvers()
     with initialize_config_module("facesr_bench.conf", version_base="1.3"):
-        words = [f"experiment=pan/{experiment}", *cell.overrides]
+        words = [f"experiment=pan/{experiment}", "logger=none", *cell.overrides]
         config = plain(compose("config", words))
     found = config["method"] | {
         "degradation": config["data"]["degradation"]["_target_"].rpartition(".")[2]

@@ -9,6 +9,7 @@
       every: [metrics=paper]           # overrides of every run, but not at scale=smoke
       smoke: {data: {tiny: []}, every: [metrics=core]}   # what stands for both at scale=smoke
       only: null                       # or some cells: table.only=[SCGAN]
+      same_training: {b: a}            # data b trains on the images of a: once is enough
       cells:
         SCGAN: {run: [+method=scgan]}
 
@@ -167,6 +168,10 @@ def _runs(
     if trained_apart:
         add(home / _TRAINING, f"{name}, training", first, None, "stage=fit")
     for data_name in data:
+        if cell.get("trains") == "each" and _trained_as(data_name, table) in data.keys() - {
+            data_name
+        }:
+            continue  # there it is trained already, on the same images
         weights = _folder_of(cell.get("weights"), data_name, table, scale, root, user)
         stage: list[str] = []
         if trained_apart or (
@@ -224,11 +229,18 @@ def _folder_of(
     if name is None:
         return None
     home = _home(name, table, root, user)
+    data = _data(name, table, scale)
     if table["cells"][name].get("trains") == "each":
-        return home / data_name
+        other = _trained_as(data_name, table)
+        return home / (other if other in data else data_name)
     if _trains_apart(name, table, scale, home):
         return home / _TRAINING
-    return home / next(iter(_data(name, table, scale)))
+    return home / next(iter(data))
+
+
+def _trained_as(data_name: str, table: Mapping[str, Any]) -> str:
+    """The data whose training images these are too."""
+    return str((table.get("same_training") or {}).get(data_name, data_name))
 
 
 def key_of(override: str) -> str:
