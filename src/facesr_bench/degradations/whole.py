@@ -54,7 +54,7 @@ class DownscaleOfWhole(Downscale):
             )
         return self._whole(sample.border, rng)
 
-    def at_factor(self, factor: int) -> None:
+    def at_factor(self, factor: int) -> None:  # type: ignore[override]
         """No such operator: the whole image is needed."""
         return
 
