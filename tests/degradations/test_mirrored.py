@@ -119,7 +119,10 @@ def test_how_pulse_comes_to_8_bits_is_part_of_the_protocol():
     truncating = PulseBicubic(4, "truncate")
     assert truncating.settings() == {"kind": "pulse bicubic", "factor": 4, "quantise": "truncate"}
     assert truncating.at_factor(2).settings() == PulseBicubic(2, "truncate").settings()
-    assert PulseBicubic(4).settings() == {"kind": "pulse bicubic", "factor": 4}  # as old records say
+    assert PulseBicubic(4).settings() == {
+        "kind": "pulse bicubic",
+        "factor": 4,
+    }  # as old records say
     with pytest.raises(ConfigError, match="Choose one of truncate, round"):
         PulseBicubic(4, "floor")
 
