@@ -110,10 +110,10 @@ def test_the_terms_are_those_of_the_papers() -> None:
     down = nn.functional.avg_pool2d(seen.h, 4)
     assert terms["pix_s"].item() == pytest.approx((seen.s - down).abs().mean().item())
     assert "pix_s" not in method.nets.generator_terms(seen, pix=False)
-    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-2.0, 0.0, 1.0])
-    assert critic_loss(real, fake, "hinge").item() == pytest.approx(1.8333333)
+    real, fake = torch.tensor([2.0, 0.5, -2.0]), torch.tensor([-2.0, 0.0, 1.0])
+    assert critic_loss(real, fake, "hinge").item() == pytest.approx(3.5 / 3 + 1)
     assert generator_term(fake, "hinge").item() == pytest.approx(1 / 3)
-    squares = (1 + 0.25 + 4) / 3 + (4 + 0 + 1) / 3
+    squares = (1 + 0.25 + 9) / 3 + (4 + 0 + 1) / 3
     assert critic_loss(real, fake, "least_squares").item() == pytest.approx(squares)
     assert generator_term(fake, "least_squares").item() == pytest.approx((9 + 1 + 0) / 3)
 
