@@ -31,7 +31,7 @@ from torch import Tensor
 from facesr_bench.checkpoints import load_weights, read_checkpoint
 from facesr_bench.config import build_data, build_method, plain
 from facesr_bench.console import format_count, format_value
-from facesr_bench.cost import count_flops, count_parameters
+from facesr_bench.cost import count_both, count_parameters
 from facesr_bench.datamodule import FaceSRDataModule
 from facesr_bench.images import UInt8Image, to_float, to_uint8, write_atomically
 from facesr_bench.method import Method
@@ -95,7 +95,7 @@ def in_turns(
     clock: Callable[[], float],
     wait: Any,
 ) -> dict[str, list[float]]:
-    """Seconds of each call, one after another, after one warm-up each."""
+    """Seconds of each call, one image after another, after one warm-up each."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(-1, repeats):
         for name, call in calls.items():
@@ -173,12 +173,13 @@ def scored(
 def show(rows: Mapping[str, Settings]) -> None:
     """The table as Markdown; a column for every metric that any row has."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row["metrics"]))
-    head = ["method", *names, "runtime [s]", "FLOPs", "parameters"]
+    head = ["method", *names, "runtime [s], mean", "FLOPs", "flops_paper_rule", "parameters"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for label, row in rows.items():
         values = [format_value(row["metrics"].get(name) or {}) for name in names]
         seconds = f"{row['seconds']:.4g}"
-        cells = [label, *values, seconds, format_count(row["flops"]), format_count(row["params"])]
+        counts = [format_count(row[n]) for n in ("flops", "flops_paper_rule", "params")]
+        cells = [label, *values, seconds, *counts]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -189,7 +190,7 @@ def main() -> None:
     parser.add_argument("--psp", help="a finished run of +method=psp, or registered weights")
     parser.add_argument("--n-feats", type=int, help="of an untrained one, instead of slim's")
     parser.add_argument("--images", type=int, default=0, help="to score; 0: none")
-    parser.add_argument("--timed", type=int, default=5, help="repeats of the timing")
+    parser.add_argument("--timed", type=int, help="images to time; a run's whole test set, else 5")
     parser.add_argument("--steps", type=int, default=100, help="of PULSE")
     parser.add_argument("--metrics", nargs="+", default=["fid_kid", "fd_squeezenet", "niqe"])
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
@@ -200,6 +201,8 @@ def main() -> None:
     settings = settings_of(options.run, options.n_feats)
     data, methods = build_data(settings["data"]), competitors(options, settings)
     test_set = data.test_set
+    timed_images = options.timed or (5 if options.run is None else len(test_set))
+    options.timed = min(timed_images, len(test_set))
     lr = lr_faces(test_set.lr[: options.timed], options.device)
     print(f"{vars(options)}  threads={torch.get_num_threads()}")
     seconds = timed(methods, lr, test_set.keys, options)
@@ -208,10 +211,12 @@ def main() -> None:
     metrics |= {"on_missing": "skip", "allow_small": True}
     rows: dict[str, Settings] = {}
     for name, method in methods.items():
+        flops, by_paper_rule = count_both(lambda method=method: method.super_resolve(lr[:1]))
         rows[name] = {
             "metrics": scored(method, data, metrics, count, options.device) if count else {},
-            "seconds": statistics.median(seconds[name]),
-            "flops": count_flops(lambda method=method: method.super_resolve(lr[:1])),
+            "seconds": statistics.fmean(seconds[name]),
+            "flops": flops,
+            "flops_paper_rule": by_paper_rule,
             "params": count_parameters(method),
         }
     show(rows)

@@ -50,6 +50,7 @@ def test_a_wheel_holds_everything_and_runs_from_anywhere(tmp_path: Path) -> None
         "constraints.txt",
         "methods/scgan/module.py",
         "methods/scgan/weights/slim_synthface.safetensors",
+        "methods/propulse/weights/synthface_identity.safetensors",
         "datasets/synthface/render.py",
         "datasets/synthface/tiny_test.zip",
         "leaderboard/page/assets/start.js",

@@ -48,7 +48,9 @@ def check_variant(
     """
     if saved is None:
         return
-    theirs, ours = _plain(saved), _plain(own)
+    # One switch was the norm of all three losses before L_rec had its own.
+    theirs, ours = {"rec_norm": saved.get("norm"), **_plain(saved)}, _plain(own)
+    theirs = {name: value for name, value in theirs.items() if value is not None}
     names = [n for n in ours if n in theirs and (only is None or n in only)]
     if wrong := [name for name in names if theirs[name] != ours[name]]:
         raise WeightsError(

@@ -118,6 +118,7 @@ def _apply(arguments: argparse.Namespace) -> None:
     from facesr_bench.images import encode_png, read_rgb, to_float, to_uint8, write_atomically
 
     from .directions import read_direction
+    from .encoders import LR_SIDE
 
     method = open_run(arguments.run)
     generator = method.nets.G_ds
@@ -133,6 +134,7 @@ def _apply(arguments: argparse.Namespace) -> None:
             codes = method.codes(to_float(torch.from_numpy(pixels)[None]))
             strengths = torch.tensor(arguments.strengths)[:, None, None]
             images = method.images_of(codes + strengths * direction)
+            images[LR_SIDE] = method.objectives.reduce(images[max(images)]).clamp(0, 1)
         for side, faces in images.items():
             for strength, face in zip(arguments.strengths, to_uint8(faces), strict=True):
                 name = f"{path.stem}_{strength:+g}.png"
@@ -144,6 +146,8 @@ def _apply(arguments: argparse.Namespace) -> None:
 
 def grid(images: "dict[int, Tensor]") -> "Tensor":
     """Edited faces of all sides as one picture: a row for each strength, a column for each side.
+
+    The first column, of 16 pixels, is the last image reduced as L_rec does: what its LR face would be.
 
     Args:
         images: (N strengths, 3, side, side) in [0, 1], by side.

@@ -53,7 +53,8 @@ class ProPULSE(ProPULSEInference):
         e2e: branches learn beside the encoders.
         losses: terms of E_W+'s stages.
         stage_trainable: "all_active" or "new_only".
-        norm: "mse", or "l2" to take the paper's norms literally.
+        norm: of L_pix and L_pp: "mse", or "l2" to take the paper's norms literally.
+        rec_norm: of L_rec: "l2", the paper's, or "mse".
         rec_weight: of L_rec.
         id_weight: of L_id.
         adv_weight: of L_adv.
@@ -97,6 +98,7 @@ class ProPULSE(ProPULSEInference):
         losses: Sequence[Term] = ("rec", "id", "adv"),
         stage_trainable: StageTrainable = "all_active",
         norm: Norm = "mse",
+        rec_norm: Norm = "l2",
         rec_weight: float = 1.0,
         id_weight: float = 1.0,
         adv_weight: float = 0.01,
@@ -118,7 +120,7 @@ class ProPULSE(ProPULSEInference):
         self.prior, self.hr_size, self.factor = prior, hr_size, factor
         self.switches = Switches(
             encoder, base, side, e2e, tuple(losses), stage_trainable, norm, rec_weight,
-            id_weight if identity is not None else 0.0, adv_weight,
+            id_weight if identity is not None else 0.0, adv_weight, rec_norm,
         )  # fmt: skip
         self.nets = ProgressiveUpsampler(
             prior, self.switches, n_feats, hidden, heads,

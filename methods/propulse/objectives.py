@@ -65,7 +65,7 @@ class Objectives(Module):
         terms, weights = self.switches.terms(stage), self.switches.weights
         losses: Parts = {}
         if "rec" in terms:
-            losses["rec"] = reconstruction_loss(images, lr, self.reduce, self.switches.norm)
+            losses["rec"] = reconstruction_loss(images, lr, self.reduce, self.switches.rec_norm)
         if "id" in terms and self.recogniser is not None:
             truth = self.recogniser(to_border(hr)).detach()
             losses["id"] = identity_loss(self.recogniser(to_border(last)), truth)

@@ -43,10 +43,11 @@ class Switches:
         e2e: branches have no stage of their own but learn beside the encoders.
         losses: terms of E_W+'s stages.
         stage_trainable: what a later stage of E_W+ trains: all heads up to its side, or the new one.
-        norm: of L_pix, L_pp and L_rec.
+        norm: of L_pix and L_pp (Eqs. 2 and 3).
         rec_weight: of L_rec; 0 leaves it out.
         id_weight: of L_id; 0 leaves it out.
         adv_weight: of L_adv; 0 leaves it out, and the critic with it.
+        rec_norm: of L_rec (Eq. 6).
 
     Raises:
         ConfigError: a value that does not exist, or a combination in which nothing is left to learn
@@ -63,11 +64,12 @@ class Switches:
     rec_weight: float = 1.0
     id_weight: float = 1.0
     adv_weight: float = 0.01
+    rec_norm: Norm = "l2"
 
     def __post_init__(self) -> None:
         for name, literal in (
             ("encoder", Encoder), ("base", Base), ("side", Side),
-            ("stage_trainable", StageTrainable), ("norm", Norm),
+            ("stage_trainable", StageTrainable), ("norm", Norm), ("rec_norm", Norm),
         ):  # fmt: skip
             if getattr(self, name) not in get_args(literal):
                 raise ConfigError(

@@ -34,6 +34,13 @@ class Cost:
         seconds_per_image_batch: at the run's batch, divided by it.
         batch: the run's batch.
         peak_memory_bytes: of one call at the run's batch, not the first of this process.
+        flops_paper_rule: the same by the rule of papers that count a backward pass as two forward
+            ones: thrice the forward operations of a method that searches, ``flops`` of any other. What
+            runs is less: weights are frozen, and the last step needs no gradient.
+        seconds_mean: mean over the images of the test set as they were super-resolved, ``timed_batch``
+            at once (papers print this at batch 1); None where none was made in this attempt.
+        timed_images: how many of them.
+        timed_batch: images at once.
         peak_memory_kind: "cuda allocator" (the allocator's peak, weights included), "rss growth"
             (CPU: how far resident memory grew beyond what the process held before the call), or
             "rss growth, not reset" (the system keeps only the lifetime's peak: a lower bound).
@@ -46,6 +53,10 @@ class Cost:
     batch: int
     peak_memory_bytes: int
     peak_memory_kind: str
+    flops_paper_rule: int | None = None
+    seconds_mean: float | None = None
+    timed_images: int | None = None
+    timed_batch: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attributes by name."""
@@ -76,7 +87,7 @@ def measure_cost(
     try:
         with _same_random_state(lr.device), torch.no_grad():
             # The call that counts serves as warm-up: what a process sets up once is no image's memory.
-            flops = count_flops(lambda: method.super_resolve(one))
+            flops, by_paper_rule = count_both(lambda: method.super_resolve(one))
             # Memory before time: repeats reuse what this call takes from the system.
             started = clock()
             peak, kind = peak_memory(lambda: method.super_resolve(lr), lr.device)
@@ -96,6 +107,7 @@ def measure_cost(
         batch=len(lr),
         peak_memory_bytes=peak,
         peak_memory_kind=kind,
+        flops_paper_rule=by_paper_rule,
     )
 
 
@@ -108,11 +120,33 @@ def count_parameters(method: "Method") -> int:
 
 def count_flops(call: Callable[[], object]) -> int:
     """FLOPs of one call."""
+    return count_both(call)[0]
+
+
+def count_both(call: Callable[[], object]) -> tuple[int, int]:
+    """FLOPs of one call: what runs, and with each backward pass counted as two forward ones."""
+    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    class Backward(TorchDispatchMode):
+        """Above the counter: how much of what it counts is done for gradients."""
+
+        flops = 0
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            before = counter.get_total_flops()
+            result = func(*args, **(kwargs or {}))
+            # The node of the graph that runs now; none while a graph is being built.
+            if torch._C._current_autograd_node() is not None:
+                self.flops += counter.get_total_flops() - before
+            return result
+
+    with FlopCounterMode(display=False) as counter, Backward() as backward:
         call()
-    return int(counter.get_total_flops())
+    whole = int(counter.get_total_flops())
+    return whole, 3 * (whole - backward.flops) if backward.flops else whole
 
 
 def time_call(

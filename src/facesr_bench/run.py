@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,7 @@ def _test(
         cost = measure_cost(
             method.to(device), to_float(inputs), seconds=float(settings["cost_seconds"])
         )
+        cost = replace(cost, **made.timing())
     grid = output_dir / "images" / "grid.png"
     write_grid(grid, test_set, store, _label(settings), sides.stores)
     people = dict(zip(test_set.keys, test_set.identities, strict=True))

@@ -1,6 +1,7 @@
 """Super-resolving and scoring: two stages with the SR store between them."""
 
 import logging
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,11 @@ class _StoreWriter(pl.Callback):
         self._store, self._sides, self._test_set = store, sides, test_set
         self._attempt, self._made = attempt, made
         self._bar: Any = None
+        self._began = 0.0
+        self.seconds, self.timed = 0.0, 0
+
+    def on_test_batch_start(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self._began = _now(pl_module.device)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
@@ -47,7 +53,9 @@ class _StoreWriter(pl.Callback):
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *args: Any
     ) -> None:
+        self.seconds += _now(pl_module.device) - self._began
         keys = [self._test_set.keys[int(position)] for position in batch["position"]]
+        self.timed += len(keys)
         self._attempt.keep(keys, pl_module.findings)
         sides = pl_module.side_images
         self._sides.write(keys, {side: to_uint8(images) for side, images in sides.items()})
@@ -67,10 +75,22 @@ class SuperResolved:
     Attributes:
         trainer: knows ranks and devices.
         batch_size: images restored at once on this rank.
+        seconds_mean: of an image on this rank; None where all were there from an earlier attempt.
+        timed_images: how many were restored now.
     """
 
     trainer: pl.Trainer
     batch_size: int
+    seconds_mean: float | None = None
+    timed_images: int = 0
+
+    def timing(self) -> dict[str, Any]:
+        """For the record's cost."""
+        return {
+            "seconds_mean": self.seconds_mean,
+            "timed_images": self.timed_images,
+            "timed_batch": self.batch_size,
+        }
 
 
 def super_resolve_test_set(
@@ -111,7 +131,8 @@ def super_resolve_test_set(
         if made:
             log.info("%d of %d SR images are there from an earlier attempt.", made, share)
         log.info("Images restored at once: %d.", batch_size)
-        trainer.callbacks.append(_StoreWriter(store, sides, data.test_set, attempt, made))  # type: ignore[attr-defined]
+        writer = _StoreWriter(store, sides, data.test_set, attempt, made)
+        trainer.callbacks.append(writer)  # type: ignore[attr-defined]
         # The loader, not the data module, is given to Lightning: a fit's hooks must not run again.
         method.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
         # A rank may be done already.
@@ -120,7 +141,16 @@ def super_resolve_test_set(
             warnings.filterwarnings("ignore", message=".*Total length of `DataLoader`.*is zero.*")
             trainer.test(method, dataloaders=data.test_loader(waiting), verbose=False)
     trainer.strategy.barrier()
-    return SuperResolved(trainer, min(batch_size, method.halving.most or batch_size))
+    mean = writer.seconds / writer.timed if writer.timed else None
+    return SuperResolved(
+        trainer, min(batch_size, method.halving.most or batch_size), mean, writer.timed
+    )
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 @torch.no_grad()
@@ -131,12 +161,17 @@ def _batch_size(method: Method, data: FaceSRDataModule, images: int) -> int:
 
 
 def score_batches(
-    test_set: TestSet, store: SRStore, positions: Sequence[int], batch_size: int
+    test_set: TestSet,
+    store: SRStore,
+    positions: Sequence[int],
+    batch_size: int,
+    whole: TestSet | None = None,
 ) -> Iterator[ScoreBatch]:
     """What metrics see: SR as it lies in the store, HR and LR as the protocol fixed them.
 
     The next batch is read and decoded while the metrics work on this one. The rank that has the first
-    position shows a progress bar.
+    position shows a progress bar. ``whole`` has the ground truth at its own size, where ``test_set``
+    has it reduced and a metric asks for both.
     """
 
     def read(position: int) -> tuple[UInt8Image, Sample]:
@@ -153,6 +188,7 @@ def score_batches(
             identities=[test_set.identities[p] for p in chosen],
             landmarks=[sample.landmarks for sample in samples],
             attributes=[sample.attributes for sample in samples],
+            whole_hr=None if whole is None else stack([whole.hr(p) for p in chosen]),
         )
 
     starts = range(0, len(positions), batch_size)

@@ -62,8 +62,9 @@ def score_sides(
         suite = suite_at(config, data, side)
         asked |= {key_at(name, side) for metric in suite.metrics for name in metric.keys}
         test_set = reduced(data.test_set, side)
+        asks = test_set.has_hr and any(metric.compares_whole_hr for metric in suite.metrics)
         scores = suite.to(device).score(
-            score_batches(test_set, store, positions, batch_size),
+            score_batches(test_set, store, positions, batch_size, data.test_set if asks else None),
             Expected(len(test_set), test_set.hr_hash),
         )
         place = {"side": side, "hr": f"reduced by {HR_OPERATOR}"}

@@ -1,8 +1,10 @@
 """Side outputs: chosen, stored before the SR image, scored at their own side and named after it."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from facesr_bench.degradations.mirrored import PulseBicubic
 from facesr_bench.degradations.resizing import Downscale
 from facesr_bench.errors import ConfigError, DataError
 from facesr_bench.method import Method
+from facesr_bench.metrics.base import ScoreBatch
+from facesr_bench.metrics.psnr_ssim import PSNR
+from facesr_bench.metrics.suite import MetricSuite
 from facesr_bench.scoring import super_resolve_test_set
 from facesr_bench.side_outputs import SideStores, chosen_sides, key_at, reduced
 from facesr_bench.side_scores import score_sides, suite_at
@@ -146,6 +151,37 @@ def test_each_side_is_stored_and_compared_with_hr_of_its_size(tmp_path: Path) ->
     assert scores.values["lr_psnr_16px"].value > 60  # the operator from 16 to 8, not from 32
     settings = scores.values["psnr_rgb_16px"].settings
     assert settings["side"] == 16 and "box" in settings["hr"]
+
+
+def test_a_metric_that_asks_for_it_gets_the_truth_at_its_own_size(tmp_path: Path) -> None:
+    class Sizes(PSNR):
+        compares_whole_hr = True
+        seen: ClassVar[list[tuple[int, int, Tensor]]] = []
+
+        def update(self, batch: ScoreBatch) -> None:
+            assert batch.whole_hr is not None and batch.hr is not None
+            self.seen.append((batch.sr.shape[2], batch.hr.shape[2], batch.whole_hr))
+            super().update(batch)
+
+    _, module, stores = make(tmp_path, (8, 16))
+    made = "facesr_bench.side_scores.suite_at"
+    with patch(made, lambda *_: MetricSuite([Sizes("rgb")], seed=1)):
+        score_sides(stores, module, METRICS, range(5), 2, torch.device("cpu"))
+    assert {(sr, hr) for sr, hr, _ in Sizes.seen} == {(8, 8), (16, 16)}
+    whole = torch.from_numpy(module.test_set.hr(0)).permute(2, 0, 1)
+    assert torch.equal(Sizes.seen[0][2][0], whole)
+
+
+def test_the_time_of_an_image_is_the_mean_over_all_of_them(tmp_path: Path) -> None:
+    """Three batches take 1, 5 and 9 on a clock of our own; what is there already takes no time."""
+    ticks = count()
+    with patch("facesr_bench.scoring._now", lambda _: float(next(ticks) ** 2)):
+        for expected in (
+            {"seconds_mean": 15 / 5, "timed_images": 5, "timed_batch": 2},
+            {"seconds_mean": None, "timed_images": 0, "timed_batch": 2},
+        ):
+            store = SRStore(tmp_path / "sr")
+            assert super_resolve_test_set(Toy(), data(), store, SETTINGS).timing() == expected
 
 
 def test_hr_of_a_side_has_a_hash_of_its_own_and_its_landmarks_move() -> None:

@@ -64,6 +64,17 @@ def test_every_registered_entry_is_well_formed():
     assert len(files) == len({name.casefold() for name in files})
 
 
+def test_files_that_ship_with_a_plug_in_are_there_without_any_weights_folder(toy):
+    """In the package, under their registered hash; nobody has to import them."""
+    shipped = [known for entry in registry().values() for known in entry.files if known.shipped]
+    assert [known.file for known in shipped] == ["synthface_identity.safetensors"]
+    file = locate("synthface_identity")
+    assert file.path.parent.as_posix().endswith("methods/propulse/weights")
+    assert file.sha256 == shipped[0].sha256
+    state = load_state(file)
+    assert state["fc.weight"].dtype == torch.float32
+
+
 def test_what_is_missing_is_a_sentence_with_the_command(toy):
     toy.register("0123456789abcdef")
     with pytest.raises(MissingRequirement) as caught:

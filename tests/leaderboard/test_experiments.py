@@ -255,14 +255,61 @@ def test_skips_are_dropped_one_by_one_the_finest_first() -> None:
     assert kept == [[8, 16, 32, 64][:n] for n in (4, 3, 2, 1, 0)]
 
 
-def test_a_row_that_cannot_run_without_weights_is_left_out_at_smoke_only() -> None:
-    table = table_of("propulse/table2")
-    assert list(left_out(table)) == ["only_L_id"]
+def test_a_row_that_cannot_run_on_the_embedded_faces_is_left_out_at_smoke_only() -> None:
+    table = table_of("propulse/fig10")
+    assert list(left_out(table)) == ["DIC", "DICGAN"]
     small, whole = (plan(table, scale, Path("r"), []) for scale in ("smoke", "full"))
     gone = {cell.name.split(" on ")[0] for cell in whole} - {
         cell.name.split(" on ")[0] for cell in small
     }
-    assert gone == {"only_L_id"}
+    assert gone == {"DIC", "DICGAN"}
+    assert not left_out(table_of("propulse/table2"))  # an identity network comes with the package
+
+
+FIGURES = sorted(
+    path.relative_to(ROOT / "conf" / "experiment").with_suffix("").as_posix()
+    for path in (ROOT / "conf" / "experiment").glob("*/fig*.yaml")
+)
+
+
+@pytest.mark.parametrize("scale", ["full", "smoke"])
+@pytest.mark.parametrize("experiment", FIGURES)
+def test_every_cell_of_a_figure_composes(experiment: str, scale: str) -> None:
+    """With the settings that the figure is about, and on data that there are."""
+    from hydra import compose, initialize_config_module
+
+    from facesr_bench.config import plain, register_resolvers
+
+    register_resolvers()
+    found = {}
+    with initialize_config_module("facesr_bench.conf", version_base="1.3"):
+        for cell in plan(table_of(experiment), scale, Path("r"), [f"scale={scale}"]):
+            words = [word for word in cell.overrides if not word.startswith("table.")]
+            config = compose("config", [*words, f"scale={scale}"])
+            found[cell.name.split(" on ")[0]] = plain(config)
+    method = {name: settings["method"] for name, settings in found.items()}
+    data = {name: settings["data"] for name, settings in found.items()}
+    if experiment == "propulse/fig12":
+        weights = {
+            name: (m["rec_weight"], m["id_weight"], m["adv_weight"]) for name, m in method.items()
+        }
+        assert weights == {
+            "Pro-PULSE": (1, 1, 0.01), "10 L_rec": (10, 1, 0.01),
+            "10 L_id": (1, 10, 0.01), "10 L_adv": (1, 1, 0.1),
+        }  # fmt: skip
+    elif experiment == "propulse/fig14":
+        assert all(m["identity"] is None for m in method.values())
+        full = {"cat": (256, 16), "church": (256, 16), "anime": (512, 32)}
+        sizes = {name: (d["hr_size"], d["factor"]) for name, d in data.items()}
+        assert sizes == (full if scale == "full" else {"cat": (64, 4)})
+    else:
+        assert experiment == "propulse/fig10"
+        side = (128, 8) if scale == "full" else (32, 2)
+        assert {(d["hr_size"], d["factor"]) for n, d in data.items() if n != "Pro-PULSE"} == {side}
+        others = {n: m["dir"] for n, m in method.items() if m["name"] == "images"}
+        assert others == (
+            {"DIC": "images/DIC", "DICGAN": "images/DICGAN"} if scale == "full" else {}
+        )
 
 
 class Machine:

@@ -259,3 +259,59 @@ def test_a_table_needs_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--table", "5"])
     assert "--table needs --paper" in capsys.readouterr().err
+
+
+def pro_pulse(**method: Any) -> dict[str, Any]:
+    """A record of a row of Pro-PULSE's tables."""
+    switches = {
+        "name": "propulse", "encoder": "progressive", "base": "encoder", "side": "branches",
+        "e2e": False, "losses": ["rec", "id", "adv"], "identity": "arcface_irse50", "id_weight": 1.0,
+    }  # fmt: skip
+    cost = {
+        "flops": 2e11, "flops_paper_rule": 2e11, "seconds_per_image": 0.5, "seconds_mean": 0.07,
+        "timed_images": 5817, "timed_batch": 1,
+    }  # fmt: skip
+    protocol = {"name": "propulse_celebahq", "version": 1, "hash": "b" * 64}
+    return wider(
+        method="propulse", label="propulse", data="propulse_celebahq", protocol=protocol, cost=cost,
+        n_images=5817, config={"seed": 2020, "method": switches | method},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("without", [{"identity": None}, {"id_weight": 0.0}])
+@pytest.mark.parametrize("losses", [["rec", "id", "adv"], ["rec", "id"], ["rec"], ["adv"]])
+def test_rows_trained_without_an_identity_network_are_marked(
+    tmp_path: Path, losses: list[str], without: dict[str, Any]
+) -> None:
+    """Pro-PULSE is then "w/o L_id", "w/o L_adv" is "only L_rec", and so on: not one row alone."""
+    save(tmp_path, pro_pulse(losses=losses, **without), pro_pulse(base="w_avg", **without))
+    (view,) = views(tmp_path, "II", "propulse")
+    found = [line for line in view.rows if line.record]
+    assert len(found) == 2
+    assert all("no L_id" in [mark.text for mark in line.marks] for line in found)
+    assert any("one run" in note for note in view.notes)
+
+
+def test_rows_trained_with_one_are_not(tmp_path: Path) -> None:
+    save(tmp_path, pro_pulse(losses=["rec", "adv"]), pro_pulse())
+    (view,) = views(tmp_path, "II", "propulse")
+    assert not [line for line in view.rows for mark in line.marks if mark.text == "no L_id"]
+
+
+def test_a_runtime_is_the_mean_of_the_test_set_and_flops_stand_by_both_rules(
+    tmp_path: Path,
+) -> None:
+    pulse = pro_pulse()
+    pulse |= {"method": "pulse", "label": "PULSE", "config": {"method": {"name": "pulse"}}}
+    pulse["cost"] |= {"flops": 1.28e13, "flops_paper_rule": 1.93e13, "seconds_mean": 20.0}
+    save(tmp_path, pro_pulse(), pulse)
+    (view,) = views(tmp_path, "I", "propulse")
+    heads = [head.name for head in view.heads]
+    assert heads[-3:] == ["runtime_s", "FLOPs", "flops_paper_rule"]
+    seconds, flops, by_rule = row(view, "PULSE").cells[-3:]
+    assert (seconds.value, flops.value, by_rule.value) == (20.0, 1.28e13, 1.93e13)
+    assert flops.printed is not None and flops.printed.value == 2.5e13 and by_rule.printed is None
+    ours = row(view, "Pro-PULSE").cells[-3]
+    assert ours.value == 0.07  # not the 0.5 s of one image
+    assert ours.metric is not None and ours.metric["n"] == 5817
+    assert ours.metric["settings"]["images_at_once"] == 1

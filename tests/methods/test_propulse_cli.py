@@ -25,7 +25,7 @@ def test_a_run_of_all_stages_and_a_side_output_of_it(cli: Cli, tmp_path: Path) -
     assert "E_W+ 64" in done.stderr
     assert "levels off HR reduced by method.lr_operator" in done.stderr  # "wild" LR
     assert record["budget"]["images"] == record["budget"]["declared"] == 4 * 8
-    assert record["loss_networks"] == []
+    assert record["loss_networks"] == ["synthface_identity"]
     assert record["n_images"] == 12
     assert 0 < record["metrics"]["psnr_rgb"]["value"] < 60
     assert any(entry["file"] == "prior.ckpt" for entry in record["weights"])

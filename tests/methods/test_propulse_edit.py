@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from facesr_bench.errors import DataError
 from facesr_bench.images import encode_png, read_rgb
 from facesr_bench.methods.propulse.directions import fit_direction, read_direction
+from facesr_bench.methods.propulse.downsampling import LRReduction
 from facesr_bench.methods.propulse.edit import grid, main, open_run, read_scores
 from methods.propulse_smoke import SMALL, build, small_prior
 
@@ -93,7 +94,16 @@ def test_sampling_fitting_and_applying(run: Path, tmp_path: Path) -> None:
     means = [read_rgb(out / "sr_64" / f"a_{s}.png").mean() for s in ("-2", "+0", "+2")]
     assert means[0] < means[1] < means[2]
     assert read_rgb(out / "sr_32" / "a_+0.png").shape == (32, 32, 3)
-    assert read_rgb(out / "a.png").shape == (3 * 64, 2 * 64, 3)
+    sheet = read_rgb(out / "a.png")
+    assert sheet.shape == (3 * 64, 3 * 64, 3)
+    # The column of 16 pixels: each edited face as L_rec reduces it, enlarged by repeating.
+    sixteen = [read_rgb(out / "sr_16" / f"a_{s}.png") for s in ("-2", "+0", "+2")]
+    for row, (small, strength) in enumerate(zip(sixteen, ("-2", "+0", "+2"), strict=True)):
+        last = read_rgb(out / "sr_64" / f"a_{strength}.png").astype(float)
+        weights = LRReduction("bicubic_pulse", [64], 16).from64.double().numpy()
+        expected = np.einsum("ah,hwc,bw->abc", weights, last, weights).clip(0, 255)
+        assert np.abs(small - expected).max() <= 1.5
+        assert np.array_equal(sheet[64 * row : 64 * row + 64 : 4, :64:4], small)
     method = open_run(run)
     with torch.no_grad():
         expected = method.super_resolve(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)

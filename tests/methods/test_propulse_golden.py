@@ -156,10 +156,16 @@ def flat(value: float, side: int) -> Tensor:
 def test_equations() -> None:
     reduce = LRReduction("bicubic_pulse", [32, 64], 16)
     images = {side: flat(0.6, side) for side in (32, 64)}
-    rec = reconstruction_loss(images, flat(0.5, 16), reduce)
+    # Eq. 6 is the root of the sum over 3 x 16 x 16 values of each image, 0.1 sqrt(768)
+    literal = reconstruction_loss(images, flat(0.5, 16), reduce)
+    assert literal.item() == pytest.approx(2.7712805, rel=1e-4)
+    rec = reconstruction_loss(images, flat(0.5, 16), reduce, "mse")
     assert rec.item() == pytest.approx(0.01, rel=1e-4)
-    rec_l2 = reconstruction_loss(images, flat(0.5, 16), reduce, "l2")
-    assert rec_l2.item() == pytest.approx(2.7712805, rel=1e-4)
+    # of two images 0.1 and 0.3 off it is the mean of their roots, not the root of their mean
+    apart = torch.tensor([0.6, 0.8]).view(2, 1, 1, 1)
+    uneven = {side: apart.expand(2, 3, side, side) for side in (32, 64)}
+    literal = reconstruction_loss(uneven, flat(0.5, 16), reduce)
+    assert literal.item() == pytest.approx(2 * 2.7712805, rel=1e-4)
 
     sides = (32, 64, 128, 256, 512)
     ours, target = ({s: flat(v, s) for s in sides} for v in (0.6, 0.5))

@@ -276,6 +276,26 @@ def test_resuming_otherwise_is_refused(tmp_path: Path) -> None:
     fit(build(budget=BUDGET | {"scale": 3 * BATCH}), 3, checkpoint=tmp_path / "half.ckpt")
 
 
+def test_a_checkpoint_from_before_rec_norm_goes_on_with_the_norm_it_was_trained_by(
+    tmp_path: Path,
+) -> None:
+    """One switch was the norm of all losses then, and slim had no identity loss."""
+    old = {"norm": "mse", "rec_norm": "mse"}
+    fit(build(**old), 3).save_checkpoint(tmp_path / "half.ckpt")
+    content = torch.load(tmp_path / "half.ckpt", weights_only=True)
+    assert content["propulse_variant"].pop("rec_norm") == "mse"
+    torch.save(content, tmp_path / "half.ckpt")
+    with pytest.raises(WeightsError, match=r"trained with rec_norm=mse, but .* has rec_norm=l2"):
+        fit(build(), 4, checkpoint=tmp_path / "half.ckpt")
+    with pytest.raises(WeightsError, match=r"id_weight=0\.0, rec_norm=mse"):
+        fit(build(eyes=True), 4, checkpoint=tmp_path / "half.ckpt")
+    fit(build(**old), 4, checkpoint=tmp_path / "half.ckpt")
+    # Testing it, or starting another variant from its networks, asks for neither.
+    from facesr_bench.checkpoints import load_weights
+
+    load_weights(build(eyes=True), content, "half.ckpt")
+
+
 def test_no_phase_goes_without_a_step() -> None:
     method = build()
     with pytest.raises(ConfigError, match=r"images=6 are too few for 4 phases.*Give images=13"):

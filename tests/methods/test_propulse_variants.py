@@ -107,7 +107,8 @@ def default() -> tuple[int, dict[str, float]]:
         ({"rec_weight": 10.0}, {"E"}, True),  # Fig. 12
         ({"id_weight": 10.0}, {"E"}, True),
         ({"adv_weight": 0.1}, {"E"}, True),
-        ({"norm": "l2"}, {"rec", "E"}, True),
+        ({"rec_norm": "mse"}, {"rec", "E"}, True),
+        ({"norm": "l2"}, set(), True),  # of the branches' losses alone
         ({"lr_operator": "area"}, {"rec", "E"}, True),
         ({"gamma": 1.0}, {"r1"} | AFTER_D, True),
         ({"reg": "none"}, {"r1"} | AFTER_D, True),
@@ -214,6 +215,7 @@ def test_sizes_that_cannot_be_made_are_refused() -> None:
         {"encoder": "w_direct", "base": "w_avg"},
         {"stage_trainable": "none"},
         {"norm": "l1"},
+        {"rec_norm": "l1"},
         {"reg": "sn"},
         {"r1_interval": 0},
         {"heads": 9},

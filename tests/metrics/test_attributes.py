@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +109,27 @@ def test_every_attribute_can_have_a_value_of_its_own():
     assert values[red].settings["attributes"] == ["red"] and values[red].ci95 is not None
     assert values["attribute_diff@colours/male"].value == pytest.approx(0.2, abs=1e-6)
     assert set(metric.per_image()) == {"attribute_diff@colours", red, green}
+
+
+def test_side_outputs_against_truth_of_their_side_or_at_its_own_size():
+    """Fig. 8a compares with the full-size truth: here it is green where the reduced one is red."""
+    whole = torch.tensor([0, 255, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(-1, -1, 8, 8)
+    batch = replace(batch_of([[255, 0, 0]], [[255, 0, 0]]), whole_hr=whole)
+    for truth, key, expected in (
+        ("reduced", "attribute_diff@colours", 0.0),
+        ("full", "attribute_diff_full@colours", 1.0),
+    ):
+        metric = AttributeDiff(Colours(), truth=truth)
+        assert metric.compares_whole_hr == (truth == "full")
+        metric.update(batch)
+        value = metric.results(Intervals())[key]
+        assert value.value == pytest.approx(expected)
+        assert value.settings.get("truth") == ("full size" if truth == "full" else None)
+    alone = AttributeDiff(Colours(), truth="full")  # no side output: HR is whole already
+    alone.update(batch_of([[255, 0, 0]], [[255, 0, 0]]))
+    assert alone.results(Intervals())["attribute_diff_full@colours"].value == 0.0
+    with pytest.raises(ConfigError, match="truth=both does not exist; choose reduced or full"):
+        AttributeDiff(Colours(), truth="both")
 
 
 def test_the_classifiers_own_error_is_printed_beside():

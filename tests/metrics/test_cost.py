@@ -46,7 +46,33 @@ def test_costs_of_a_known_network():
     assert set(cost.to_json()) == {
         "params", "flops", "seconds_per_image", "seconds_per_image_batch", "batch",
         "peak_memory_bytes", "peak_memory_kind",
+        "flops_paper_rule", "seconds_mean", "timed_images", "timed_batch",
     }  # fmt: skip
+    assert cost.flops_paper_rule == cost.flops  # nothing runs backwards
+    assert cost.seconds_mean is None  # a test set says it, not one image
+
+
+class Searcher(Toy):
+    """Three steps on its input; the weights are frozen, and the last step has no backward."""
+
+    def super_resolve(self, lr):
+        x = lr.clone().requires_grad_()
+        self.body.requires_grad_(False)
+        for step in range(3):
+            with torch.enable_grad():
+                image = nn.functional.conv2d(x, self.body.weight, self.body.bias, padding=1)
+                if step < 2:
+                    (gradient,) = torch.autograd.grad(image.square().sum(), x)
+                    x = (x - 0.1 * gradient).detach().requires_grad_()
+        return nn.functional.pixel_shuffle(image.detach(), 2)
+
+
+def test_a_search_by_what_runs_and_by_the_rule_of_papers():
+    """Papers count a backward pass as two forward ones, one after every step; two of half run here."""
+    forward = 2 * 12 * 27 * 10 * 8
+    cost = measure_cost(Searcher(), torch.rand(1, 3, 10, 8), seconds=0.1)
+    assert cost.flops == (3 + 2) * forward
+    assert cost.flops_paper_rule == 3 * 3 * forward
 
 
 def timed(durations, seconds):

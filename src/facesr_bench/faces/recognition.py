@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from facesr_bench.errors import ConfigError, WeightsError
 from facesr_bench.nets.facenet import FaceNet
+from facesr_bench.nets.identity_cnn import IdentityCNN
 from facesr_bench.nets.irse50 import IRSE50
 from facesr_bench.nets.mobilefacenet import MobileFaceNet
 from facesr_bench.nets.mobilefacenet_y1 import MobileFaceNetY1
@@ -62,6 +63,7 @@ RECOGNISERS = {
         Recogniser(
             "facenet", "facenet_vggface2", (160, 160), FaceNet, 128.0, 512, ignored="logits."
         ),
+        Recogniser("synthface", "synthface_identity", (48, 48), IdentityCNN, 127.5, 128),
     )
 }
 

@@ -74,11 +74,14 @@ def printed_rows(record: Record) -> Iterator[tuple[Paper, PaperTable, Block, Who
 
 
 def _cost_entry(key: str, value: float, record: Record) -> dict[str, Any]:
-    device = (record.get("device") or {}).get("name")
-    settings = {"device": device} if key == "cost.seconds_per_image" else {}
+    cost, settings = record.get("cost") or {}, dict[str, Any]()
+    if "seconds" in key:
+        settings["device"] = (record.get("device") or {}).get("name")
+    if key == "cost.seconds_mean":
+        settings["images_at_once"] = cost.get("timed_batch")
     return {
         "value": value,
         "higher_is_better": False,
-        "n": record["n_images"],
+        "n": cost.get("timed_images") if "seconds_mean" in key else record["n_images"],
         "settings": settings,
     }

@@ -8,7 +8,7 @@ from typing import Any, cast
 from facesr_bench.leaderboard.columns import Column
 from facesr_bench.leaderboard.differing import why_ours_differs
 from facesr_bench.leaderboard.lookup import metric_of, on_benchmark, why_missing
-from facesr_bench.leaderboard.model import Cell, Head, Row, State, Table
+from facesr_bench.leaderboard.model import Cell, Head, Mark, Row, State, Table
 from facesr_bench.leaderboard.protocols import superseded
 from facesr_bench.leaderboard.provenance import cell_marks, division, is_smoke, row_marks
 from facesr_bench.leaderboard.records import Found, Unfinished
@@ -173,7 +173,7 @@ def _rows(
         rows.append(
             Row(
                 shown, cells, record, folder, division(record), status_of(record),
-                row_marks(record), superseded(record), why_ours_differs(record, block),
+                _marks(paper, record), superseded(record), why_ours_differs(record, block),
             )
         )  # fmt: skip
     for run in stopped:
@@ -191,6 +191,12 @@ def _rows(
         reason = f"{who.why}; {reason}" if who.why else reason
         return [_empty(who, "printed", reason, columns, printed)]
     return [_empty(who, "not run", "no run was found", columns, printed)]
+
+
+def _marks(paper: Paper, record: Record) -> list[Mark]:
+    """A record's own, and what the paper's file says all rows of its method lack."""
+    lacks = (Mark(lack.mark, lack.why) for lack in paper.lacking(record))
+    return [*row_marks(record), *lacks]
 
 
 def _empty(

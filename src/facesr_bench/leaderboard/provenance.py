@@ -225,6 +225,7 @@ _RECOGNISERS = {
     "facenet": "facenet_vggface2",
     "mobilefacenet": "mobilefacenet_casia",
     "mobilefacenet_y1": "mobilefacenet_y1",
+    "synthface": "synthface_identity",
 }
 
 

@@ -3,15 +3,16 @@
 A classifier predicts the probability of each of A attributes on SR and on HR. The value of an image is
 the mean over the attributes of ``|p_SR - p_HR|``; the value of a set is the mean over its images. That
 is Pro-PULSE's "average absolute difference of attribute scores to GT" (its figure 8b, 40 attributes of
-CelebA; ``each`` adds figure 8a, a value per attribute), with probabilities as scores. What is compared
-is two predictions, never SR with a label: the classifier's own error, which travels in the settings,
-says how far the value can be trusted.
+CelebA; ``each`` adds figure 8a, a value per attribute), with probabilities as scores. Of side outputs
+the figure compares with the full-size truth: ``truth="full"``; by default they are compared with truth
+of their own side, like everything else. What is compared is two predictions, never SR with a label:
+the classifier's own error, which travels in the settings, says how far the value can be trusted.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from facesr_bench.errors import ConfigError
 from facesr_bench.metrics.base import Need, PerImageMetric, ScoreBatch
 from facesr_bench.metrics.intervals import Intervals
 from facesr_bench.metrics.value import MetricValue
+
+Truth = Literal["reduced", "full"]
 
 _PRESENT = 0.5
 """A stored attribute counts as present from here on."""
@@ -62,9 +65,11 @@ class AttributeDiff(PerImageMetric):
             ``attribute_diff@NAME/not_male``. Images of which it is not known are in neither; a group
             without images has no value.
         each: also a value for every attribute, ``attribute_diff@NAME:Smiling``.
+        truth: what side outputs are compared with: "reduced" is truth of their side, "full" truth at
+            its own size, as in the paper's figure; the name says so (``attribute_diff_full@NAME``).
 
     Raises:
-        ConfigError: no classifier, or one without attributes.
+        ConfigError: no classifier, one without attributes, or another truth.
         MissingRequirement: its weights are missing.
     """
 
@@ -77,8 +82,14 @@ class AttributeDiff(PerImageMetric):
         classifier: AttributeClassifier | Mapping[str, Any],
         groups: Sequence[str] = (),
         each: bool = False,
+        truth: Truth = "reduced",
     ) -> None:
         super().__init__()
+        if truth not in get_args(Truth):
+            raise ConfigError(
+                f"attribute_diff: truth={truth} does not exist; choose {' or '.join(get_args(Truth))}."
+            )
+        self.compares_whole_hr = truth == "full"
         self.classifier = _built(classifier)
         self.groups = tuple(groups)
         self.each = each
@@ -91,7 +102,8 @@ class AttributeDiff(PerImageMetric):
 
     @property
     def _key(self) -> str:
-        return f"attribute_diff@{self.classifier.name}"
+        stem = "attribute_diff_full" if self.compares_whole_hr else "attribute_diff"
+        return f"{stem}@{self.classifier.name}"
 
     @property
     def _single(self) -> dict[str, str]:
@@ -101,7 +113,10 @@ class AttributeDiff(PerImageMetric):
     def score(self, batch: ScoreBatch) -> dict[str, NDArray[np.float64]]:
         """Difference of each image."""
         sr = self.classifier(batch.sr).double().numpy()
-        hr = self.classifier(batch.require("hr")).double().numpy()
+        truth = batch.require("hr")
+        if self.compares_whole_hr and batch.whole_hr is not None:
+            truth = batch.whole_hr
+        hr = self.classifier(truth).double().numpy()
         apart = np.abs(sr - hr)
         return {self._key: apart.mean(axis=1)} | dict(zip(self._single, apart.T, strict=False))
 
@@ -181,7 +196,7 @@ class AttributeDiff(PerImageMetric):
             "classifier_error": float(np.mean(known)) if known else None,
             "classifier_error_by_attribute": errors,
             "reduction": "mean of images",
-        }
+        } | ({"truth": "full size"} if self.compares_whole_hr else {})
 
 
 def _built(classifier: AttributeClassifier | Mapping[str, Any]) -> AttributeClassifier:

@@ -41,6 +41,8 @@ class ScoreBatch:
         identities: who each image shows, or None.
         landmarks: five points of each HR image as the data set stores them, or None where unknown.
         attributes: numbers by name of each image (age, glasses ...), as far as they are known.
+        whole_hr: of side outputs the ground truth at its own size, uint8 (B, 3, H', W'), for metrics
+            that compare with it (``hr`` is reduced to the side); None where ``hr`` is whole.
 
     Raises:
         DataError: a tensor that is not uint8 (B, 3, ., .), or sizes that do not belong together.
@@ -53,13 +55,15 @@ class ScoreBatch:
     identities: list[str | None]
     landmarks: list[Landmarks | None] = field(default_factory=list)
     attributes: list[Mapping[str, float]] = field(default_factory=list)
+    whole_hr: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.landmarks:
             object.__setattr__(self, "landmarks", [None] * len(self.keys))
         if not self.attributes:
             object.__setattr__(self, "attributes", [{} for _ in self.keys])
-        for name, images in (("sr", self.sr), ("hr", self.hr), ("lr", self.lr)):
+        every = {"sr": self.sr, "hr": self.hr, "lr": self.lr, "whole_hr": self.whole_hr}
+        for name, images in every.items():
             if images is None:
                 continue
             if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
@@ -136,6 +140,8 @@ class FaceMetric(Metric, ABC):
     """Lowest and highest possible value; may be infinite."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """Which optional images a batch must have."""
+    compares_whole_hr: bool = False
+    """Whether side outputs must come with the ground truth at its own size, ``batch.whole_hr``."""
     minimum_images: int = 0
     """With fewer images the metric says nothing; an instance may lower it (``allow_small``)."""
     row_memory: ClassVar[int] = 64 * 2**20

@@ -66,8 +66,8 @@ def identity_network(weights: str) -> IdentityNetwork:
     """A recognition network for a loss.
 
     Args:
-        weights: registered name: "arcface_irse50", "mobilefacenet_casia", "mobilefacenet_y1" or
-            "facenet_vggface2".
+        weights: registered name: "arcface_irse50", "mobilefacenet_casia", "mobilefacenet_y1",
+            "facenet_vggface2", or "synthface_identity", which ships and knows drawn faces only.
 
     Raises:
         ConfigError: no network has weights of this name.

@@ -96,6 +96,21 @@ class WhoIs:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """What records of a method lack whatever their row, as tables mark it.
+
+    Attributes:
+        when: settings of the method; one of them that a record has is enough.
+        mark: a few words.
+        why: the footnote.
+    """
+
+    when: Sequence[Switches]
+    mark: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """What a block is measured on.
 
@@ -150,6 +165,7 @@ class Paper:
 
     Attributes:
         same: for a method's switch, other ways to write a value: switch to pairs of equal values.
+        lacks: what records of a method may lack, by method.
         headline: table and row whose numbers decide whether the paper is reproduced.
     """
 
@@ -162,6 +178,19 @@ class Paper:
     same: Mapping[str, Mapping[str, Sequence[tuple[Any, Any]]]]
     tables: Mapping[str, PaperTable]
     headline: tuple[str, str]
+    lacks: Mapping[str, Sequence[Lack]] = field(default_factory=dict)
+
+    def lacking(self, record: Mapping[str, Any]) -> list[Lack]:
+        """What this record lacks, of all its method's rows alike."""
+        chosen = (record.get("config") or {}).get("method") or {}
+        return [
+            lack
+            for lack in self.lacks.get(str(record["method"]), ())
+            if any(
+                all(name in chosen and chosen[name] == value for name, value in settings.items())
+                for settings in lack.when
+            )
+        ]
 
     def is_row(self, who: WhoIs, record: Mapping[str, Any]) -> bool:
         """Whether a run record is of a printed row: method, every switch, way of adapting."""

@@ -12,6 +12,7 @@ from facesr_bench.errors import ConfigError
 from facesr_bench.papers.contents import (
     Benchmark,
     Block,
+    Lack,
     Paper,
     PaperTable,
     Printed,
@@ -75,10 +76,14 @@ def parse_paper(content: Mapping[str, Any], where: str) -> Paper:
             }
             for method, facts in methods.items()
         }
+        lacks = {
+            method: [Lack(m["when"], str(m["mark"]), str(m["why"])) for m in facts.get("marks", ())]
+            for method, facts in methods.items()
+        }
         headline = (str(content["headline"]["table"]), str(content["headline"]["row"]))
         paper = Paper(
             content["name"], content["title"], content["source"], tuple(content["notes"]), columns,
-            rows, same, tables, headline,
+            rows, same, tables, headline, lacks,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{where} is not sound: {type(error).__name__}: {error}.") from error
@@ -142,7 +147,9 @@ def _table(
     for block in facts["blocks"]:
         place = f"{where}, table {number}, {block['benchmark']}"
         cells = {str(row): _cells(values, place, str(row)) for row, values in block["rows"].items()}
+        # Columns beside the printed ones hold what we measure and the paper does not print.
         used = list(dict.fromkeys(column for values in cells.values() for column in values))
+        used += [str(name) for name in block.get("beside", ())]
         for what, names, known in (("row", cells, rows), ("column", used, columns)):
             if set(names) - set(known):
                 lost = ", ".join(sorted(set(names) - set(known)))

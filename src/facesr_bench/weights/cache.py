@@ -6,6 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+import facesr_bench
 from facesr_bench.cache import cache_dir
 from facesr_bench.errors import MissingRequirement, WeightsError
 from facesr_bench.weights.registry import Entry, KnownFile
@@ -18,8 +19,12 @@ def weights_dir() -> Path:
 
 
 def path_of(known: KnownFile) -> Path:
-    """Where a file lies once imported."""
-    return weights_dir() / known.file
+    """Where a file lies once imported, or where the package keeps one that ships with it."""
+    if known.shipped is None:
+        return weights_dir() / known.file
+    # A package of two folders in a checkout: plug-ins stand beside src there.
+    places = [Path(root, known.shipped, known.file) for root in facesr_bench.__path__]
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def file_hash(path: Path) -> str:

@@ -35,11 +35,14 @@ class KnownFile:
             first import records it.
         git_sha1: what ``git hash-object`` says of it, where a git history is the only publication;
             checked besides.
+        shipped: folder within the package, of a file that comes with a plug-in of ours; None for
+            what users bring.
     """
 
     file: str
     sha256: str | None = None
     git_sha1: str | None = None
+    shipped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,12 @@ def _entry(name: str, content: Mapping[str, Any]) -> Entry:
         name=name,
         what=str(content["what"]),
         files=tuple(
-            KnownFile(str(item["file"]), _text(item.get("sha256")), _text(item.get("git_sha1")))
+            KnownFile(
+                str(item["file"]),
+                _text(item.get("sha256")),
+                _text(item.get("git_sha1")),
+                _text(item.get("shipped")),
+            )
             for item in content["files"]
         ),
         layout=Layout(
