@@ -285,7 +285,7 @@ def test_every_cell_of_a_figure_composes(experiment: str, scale: str) -> None:
     with initialize_config_module("facesr_bench.conf", version_base="1.3"):
         for cell in plan(table_of(experiment), scale, Path("r"), [f"scale={scale}"]):
             words = [word for word in cell.overrides if not word.startswith("table.")]
-            config = compose("config", [*words, f"scale={scale}"])
+            config = compose("config", [*words, f"scale={scale}", "logger=none"])
             found[cell.name.split(" on ")[0]] = plain(config)
     method = {name: settings["method"] for name, settings in found.items()}
     data = {name: settings["data"] for name, settings in found.items()}
