@@ -11,7 +11,7 @@ NAMED     ?= golden
 TESTS     ?= tests/nets tests/metrics tests/core
 
 CHECKED := $(filter-out images spandrel lanczos nearest,$(patsubst conf/method/%.yaml,%,$(wildcard conf/method/*.yaml)))
-EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml conf/experiment/*/fig*.yaml)))
+EXPERIMENTS := $(patsubst conf/experiment/%.yaml,%,$(sort $(wildcard conf/experiment/*/table*.yaml conf/experiment/*/figure*.yaml)))
 
 .PHONY: demo test mutants test-isa check lint bench bands tables experiments-smoke test-newest test-oldest test-wheel clean
 

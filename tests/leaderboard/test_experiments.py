@@ -256,7 +256,7 @@ def test_skips_are_dropped_one_by_one_the_finest_first() -> None:
 
 
 def test_a_row_that_cannot_run_on_the_embedded_faces_is_left_out_at_smoke_only() -> None:
-    table = table_of("propulse/fig10")
+    table = table_of("propulse/figure10")
     assert list(left_out(table)) == ["DIC", "DICGAN"]
     small, whole = (plan(table, scale, Path("r"), []) for scale in ("smoke", "full"))
     gone = {cell.name.split(" on ")[0] for cell in whole} - {
@@ -264,12 +264,6 @@ def test_a_row_that_cannot_run_on_the_embedded_faces_is_left_out_at_smoke_only()
     }
     assert gone == {"DIC", "DICGAN"}
     assert not left_out(table_of("propulse/table2"))  # an identity network comes with the package
-
-
-FIGURES = sorted(
-    path.relative_to(ROOT / "conf" / "experiment").with_suffix("").as_posix()
-    for path in (ROOT / "conf" / "experiment").glob("*/fig*.yaml")
-)
 
 
 @pytest.mark.parametrize("scale", ["full", "smoke"])
@@ -285,11 +279,13 @@ def test_every_cell_of_a_figure_composes(experiment: str, scale: str) -> None:
     with initialize_config_module("facesr_bench.conf", version_base="1.3"):
         for cell in plan(table_of(experiment), scale, Path("r"), [f"scale={scale}"]):
             words = [word for word in cell.overrides if not word.startswith("table.")]
-            config = compose("config", [*words, f"scale={scale}", "logger=none"])
+            config = compose(
+                "config", [f"experiment={experiment}", *words, f"scale={scale}", "logger=none"]
+            )
             found[cell.name.split(" on ")[0]] = plain(config)
     method = {name: settings["method"] for name, settings in found.items()}
     data = {name: settings["data"] for name, settings in found.items()}
-    if experiment == "propulse/fig12":
+    if experiment == "propulse/figure12":
         weights = {
             name: (m["rec_weight"], m["id_weight"], m["adv_weight"]) for name, m in method.items()
         }
@@ -297,13 +293,12 @@ def test_every_cell_of_a_figure_composes(experiment: str, scale: str) -> None:
             "Pro-PULSE": (1, 1, 0.01), "10 L_rec": (10, 1, 0.01),
             "10 L_id": (1, 10, 0.01), "10 L_adv": (1, 1, 0.1),
         }  # fmt: skip
-    elif experiment == "propulse/fig14":
+    elif experiment == "propulse/figure14":
         assert all(m["identity"] is None for m in method.values())
         full = {"cat": (256, 16), "church": (256, 16), "anime": (512, 32)}
         sizes = {name: (d["hr_size"], d["factor"]) for name, d in data.items()}
         assert sizes == (full if scale == "full" else {"cat": (64, 4)})
-    else:
-        assert experiment == "propulse/fig10"
+    elif experiment == "propulse/figure10":
         side = (128, 8) if scale == "full" else (32, 2)
         assert {(d["hr_size"], d["factor"]) for n, d in data.items() if n != "Pro-PULSE"} == {side}
         others = {n: m["dir"] for n, m in method.items() if m["name"] == "images"}
