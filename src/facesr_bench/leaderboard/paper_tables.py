@@ -72,7 +72,8 @@ def _nearness(block: Block, record: Record) -> tuple[Any, ...]:
 
 
 def _row_of(paper: Paper, block: Block, record: Record) -> WhoIs | None:
-    return next((paper.rows[n] for n in block.rows if paper.is_row(paper.rows[n], record)), None)
+    """The row a record stands at: it is that row, or like it with other switches."""
+    return next((paper.rows[n] for n in block.rows if paper.is_like(paper.rows[n], record)), None)
 
 
 def _could_be(paper: Paper, block: Block, run: Unfinished) -> bool:
@@ -160,20 +161,25 @@ def _rows(
     who, printed = paper.rows[name], block.rows[name]
     if who.hr:
         return [_truth(who, paper, block, columns, [record for _, record in group])]
-    rows = []
+    rows, others = [], []
     for folder, record in group:
-        if not paper.is_row(who, record):
+        if not paper.is_like(who, record):
             continue
+        other = paper.departures(who, record)
         cells = []
         for column, measured in columns:
             cell = _measured(paper, column, measured, record)
-            cells.append(replace(cell, printed=printed.get(column)))
+            cells.append(cell if other else replace(cell, printed=printed.get(column)))
         label = str(record.get("label") or record["method"])
         shown = who.prints if label in (who.prints, record["method"]) else f"{who.prints}: {label}"
-        rows.append(
+        marks = _marks(paper, record)
+        if other:
+            shown = f"{record['method']} with {', '.join(other)}"
+            marks.append(_other(who, other))
+        (others if other else rows).append(
             Row(
                 shown, cells, record, folder, division(record), status_of(record),
-                _marks(paper, record), superseded(record), why_ours_differs(record, block),
+                marks, superseded(record), why_ours_differs(record, block),
             )
         )  # fmt: skip
     for run in stopped:
@@ -185,7 +191,10 @@ def _rows(
             )
             rows.append(_empty(who, cast("State", state), str(why), columns, printed))
     if rows:
-        return rows
+        return [*rows, *others]
+    if others:
+        reason = "no run has the switches of this row; the next rows have others"
+        return [_empty(who, "not run", reason, columns, printed), *others]
     if who.method is None:
         reason = f"another system; score its images with label={name!r} (+method=images)"
         reason = f"{who.why}; {reason}" if who.why else reason
@@ -197,6 +206,11 @@ def _marks(paper: Paper, record: Record) -> list[Mark]:
     """A record's own, and what the paper's file says all rows of its method lack."""
     lacks = (Mark(lack.mark, lack.why) for lack in paper.lacking(record))
     return [*row_marks(record), *lacks]
+
+
+def _other(who: WhoIs, switches: Sequence[str]) -> Mark:
+    names = ", ".join(switch.partition("=")[0] for switch in switches)
+    return Mark("other switches", f"not the paper's {who.prints}, which differs in {names}")
 
 
 def _empty(

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from facesr_bench.papers.switches import arguments_of, unprinted
+
 Switches = Mapping[str, Any]
 
 
@@ -193,7 +195,11 @@ class Paper:
         ]
 
     def is_row(self, who: WhoIs, record: Mapping[str, Any]) -> bool:
-        """Whether a run record is of a printed row: method, every switch, way of adapting."""
+        """Whether a run record is of a printed row: method, every argument, way of adapting."""
+        return self.is_like(who, record) and not self.departures(who, record)
+
+    def is_like(self, who: WhoIs, record: Mapping[str, Any]) -> bool:
+        """Whether it is of a printed row by what tells the paper's rows apart, whatever else differs."""
         if who.hr:
             return False
         if who.method is None:
@@ -204,21 +210,17 @@ class Paper:
         if strategy not in (who.adaptation or (None,)):
             return False
         chosen = (record.get("config") or {}).get("method") or {}
+        # A switch that an older record has not is as the method itself has it.
+        before = arguments_of(who.method, "full") if chosen else {}
         return all(
-            name in chosen and self._equal(who.method, name, chosen[name], value)
+            (name in chosen or name in before)
+            and self._equal(who.method, name, chosen.get(name, before.get(name)), value)
             for name, value in who.switches.items()
         )
 
     def departures(self, who: WhoIs, record: Mapping[str, Any]) -> list[str]:
-        """Switches of a record that are not the row's, as overrides (for messages)."""
-        chosen = (record.get("config") or {}).get("method") or {}
-        return [
-            f"method.{name}={chosen[name]}"
-            for name, value in who.switches.items()
-            if who.method is not None
-            and name in chosen
-            and not self._equal(who.method, name, chosen[name], value)
-        ]
+        """Arguments, as overrides, by which a record that is like a row is another method all the same."""
+        return [] if who.method is None else unprinted(record, who.switches)
 
     def _equal(self, method: str, switch: str, a: Any, b: Any) -> bool:
         for other, value in self.same.get(method, {}).get(switch, ()):
