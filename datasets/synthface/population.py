@@ -24,7 +24,7 @@ from facesr_bench.images import write_atomically
 
 from .face import Face
 from .render import DOMAINS, SIZES, render_face
-from .split import Faces, read_archive
+from .split import Faces, read_archive, sides_in
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,18 @@ class SynthFace(FaceData):
             raise ConfigError("synthface takes 0 to 999,999 identities and at least 1 photo each.")
         self._size, self._seed, self._domain = size, seed, domain
         self._identities, self._photos, self._shipped_test = identities, photos, shipped_test
+
+    def check_test(self, hr_size: int, lr_size: int) -> None:
+        """Shipped test faces have the sides they were rendered at, whatever is trained on."""
+        if self._shipped_test is None:
+            return
+        hr, lr = sides_in(Path(__file__).parent / self._shipped_test)
+        if (hr, lr) != (hr_size, lr_size):
+            raise ConfigError(
+                f"The test faces that come with the package have {hr} and {lr} pixels (HR and LR), not "
+                f"{hr_size} and {lr_size}; render others with data.source.shipped_test=null (another "
+                "protocol than the shipped one), or train only, with stage=fit."
+            )
 
     def split(self, role: Role) -> FaceDataset | None:
         """Read the split from the archive or the cache, or render it (with a progress bar)."""

@@ -13,6 +13,8 @@ from facesr_bench.data import FaceDataset, Sample
 from facesr_bench.errors import DataError
 from facesr_bench.images import UInt8Image, read_rgb
 
+_BROKEN = (OSError, KeyError, ValueError, zipfile.BadZipFile)
+
 
 class Faces(FaceDataset):
     """A split held as arrays."""
@@ -55,10 +57,31 @@ def read_archive(path: Path, domain: str) -> Faces:
             keys = sorted(facts)
             hr = [read_rgb(archive.read(f"hr/{key}"), orientation="stored") for key in keys]
             lr = [read_rgb(archive.read(f"lr/{key}"), orientation="stored") for key in keys]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"The shipped test faces {path} are missing or damaged ({error}); install the package "
-            "again."
-        ) from error
+    except _BROKEN as error:
+        raise _damaged(path, error) from error
     landmarks = np.array([facts[key]["landmarks"] for key in keys], dtype=np.float32)
     return Faces(keys, hr, landmarks, [facts[key]["attributes"] for key in keys], domain, lr)
+
+
+def sides_in(path: Path) -> tuple[int, int]:
+    """HR and LR side of a shipped split, by its first face.
+
+    Raises:
+        DataError: the archive is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            key = min(json.loads(archive.read("faces.json")))
+            hr, lr = (
+                read_rgb(archive.read(f"{what}/{key}"), orientation="stored").shape[0]
+                for what in ("hr", "lr")
+            )
+    except _BROKEN as error:
+        raise _damaged(path, error) from error
+    return hr, lr
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"The shipped test faces {path} are missing or damaged ({error}); install the package again."
+    )

@@ -98,6 +98,15 @@ class FaceData(ABC):
             DataError: the split should be there but is missing or damaged.
         """
 
+    def check_test(self, hr_size: int, lr_size: int) -> None:  # noqa: B027  (most cannot tell)
+        """Refuse sides that the test split is known not to have, before anything is trained.
+
+        A data set that must open images to tell leaves it to the freezing of the test set.
+
+        Raises:
+            ConfigError: the test images have other sides, and what to do about it.
+        """
+
     def origin(self, role: Role) -> str:
         """Where a split's images come from, in a word: equal words and keys mean the same image.
 

@@ -124,6 +124,8 @@ def _run(settings: dict[str, Any], output_dir: Path, first: bool, interrupts: In
             f"{settings['method']['name']} does not super-resolve, so there is nothing to test; train "
             "it with stage=fit and give what it learnt to a method that uses it."
         )
+    if settings["stage"] in ("fit_test", "test") and method.restores:
+        data.source.check_test(data.hr_size, data.lr_size)
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     method.sides_wanted = chosen_sides(settings["side_outputs"], method)
     if adapting and method.sides_wanted:
