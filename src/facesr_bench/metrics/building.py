@@ -6,6 +6,7 @@ from typing import Any
 
 from facesr_bench.errors import ConfigError, FaceSRError, MissingRequirement
 from facesr_bench.metrics.base import FaceMetric
+from facesr_bench.metrics.measure_files import made_of
 
 ON_MISSING = ("raise", "skip")
 
@@ -17,8 +18,9 @@ def build_measures(
 
     Args:
         config: ``measures``: label to ``_target_`` with arguments (null leaves a measure out);
-            ``only``: labels to keep, null for all; ``on_missing``: "raise", or "skip" to go on
-            without measures whose weights or packages are missing.
+            ``only``: labels to keep, null for all; a file of ``conf/measure`` that is no label keeps
+            what was made of it (``+measure@metrics.measures.LABEL=FILE``); ``on_missing``: "raise", or
+            "skip" to go on without measures whose weights or packages are missing.
         given: arguments the harness fills in where a constructor takes them and the configuration
             does not give them.
 
@@ -55,12 +57,15 @@ def _chosen(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     only = config.get("only")
     if only is None:
         return measures
-    unknown = [label for label in only if label not in measures]
-    if unknown:
-        raise ConfigError(
-            f"metrics.only names {unknown[0]!r}, which is no measure; there are {', '.join(measures)}."
-        )
-    return {label: node for label, node in measures.items() if label in only}
+    kept: set[str] = set()
+    for name in only:
+        labels = [name] if name in measures else made_of(name, measures)
+        if not labels:
+            raise ConfigError(
+                f"metrics.only names {name!r}, which is no measure; there are {', '.join(measures)}."
+            )
+        kept.update(labels)
+    return {label: node for label, node in measures.items() if label in kept}
 
 
 def _build(label: str, node: Mapping[str, Any], given: Mapping[str, Any]) -> FaceMetric:
