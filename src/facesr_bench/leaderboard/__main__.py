@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="folders to look for result.json in (default: runs)")  # fmt: skip
     parser.add_argument("--paper", choices=paper_names(), help="set a paper's table beside ours")
     parser.add_argument("--table", metavar="N", help="its number; all of the paper's by default")
+    parser.add_argument("--show-smoke", action="store_true",
+                        help="in a paper's table, show runs of scale=smoke or a tenth of their budget "
+                        "or less too, marked as such")  # fmt: skip
     parser.add_argument("--format", choices=["terminal", "markdown", "csv", "latex", "html"],
                         help="default: terminal, or markdown in a pipe or file")  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="DIR",
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if arguments.table and not arguments.paper:
         parser.error("--table needs --paper")
+    if arguments.show_smoke and not arguments.paper:
+        parser.error("--show-smoke needs --paper; the other tables show every run")
     if arguments.html and arguments.paper:
         parser.error("--html shows all runs; a paper's table has --format html")
     if arguments.html and arguments.publish:
@@ -76,7 +81,11 @@ def _print(arguments: argparse.Namespace) -> int:
     if arguments.paper:
         paper = read_paper(arguments.paper)
         chosen = [find_table(paper, arguments.table)] if arguments.table else paper.tables.values()
-        tables = [view for table in chosen for view in paper_tables(paper, table, found)]
+        tables = [
+            view
+            for table in chosen
+            for view in paper_tables(paper, table, found, arguments.show_smoke)
+        ]
     elif arguments.html is not None and found.records:
         return _write_site(found, arguments.html, arguments.images)
     elif found.records:

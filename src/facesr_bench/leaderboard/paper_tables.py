@@ -10,7 +10,14 @@ from facesr_bench.leaderboard.differing import why_ours_differs
 from facesr_bench.leaderboard.lookup import metric_of, on_benchmark, why_missing
 from facesr_bench.leaderboard.model import Cell, Head, Mark, Row, State, Table
 from facesr_bench.leaderboard.protocols import superseded
-from facesr_bench.leaderboard.provenance import cell_marks, division, is_smoke, row_marks
+from facesr_bench.leaderboard.provenance import (
+    SMOKE,
+    SMOKE_SCALE,
+    cell_marks,
+    division,
+    is_smoke,
+    row_marks,
+)
 from facesr_bench.leaderboard.records import Found, Unfinished
 from facesr_bench.leaderboard.run_tables import mark_notes
 from facesr_bench.leaderboard.status import status_of
@@ -22,35 +29,65 @@ _Measured = tuple[str, str]
 """A metric's key and the hash of its settings: what makes a column."""
 
 
-def paper_tables(paper: Paper, table: PaperTable, found: Found) -> list[Table]:
+def paper_tables(
+    paper: Paper, table: PaperTable, found: Found, show_smoke: bool = False
+) -> list[Table]:
     """A view for each block and each protocol that runs were made under.
 
     Args:
         paper: whose table it is.
         table: which.
         found: all runs; those of no row of this table are left out.
+        show_smoke: whether runs that only show that the code runs get rows, marked as such; those on
+            other data than the paper's stand in views of their own.
     """
-    views = [view for block in table.blocks for view in _block(paper, table, block, found)]
-    smoke = [record for _, record in found.records if _is_smoke_run_of(paper, table, record)]
-    if smoke:
-        data = ", ".join(sorted({str(record["protocol"]["name"]) for record in smoke}))
-        count = f"{len(smoke)} run{'s' * (len(smoke) > 1)} of this table on {data}, scale=smoke"
+    views = [
+        view for block in table.blocks for view in _block(paper, table, block, found, show_smoke)
+    ]
+    smoke: dict[tuple[int, str], list[tuple[Path, Record]]] = {}
+    for folder, record in found.records:
+        place = _smoke_block(paper, table, record)
+        if place is not None:
+            key = (place, str(record["protocol"]["hash"]))
+            smoke.setdefault(key, []).append((folder, record))
+    if smoke and show_smoke:
+        for (place, _), group in sorted(smoke.items(), key=lambda item: item[0]):
+            block = table.blocks[place]
+            ran = [n for n in block.rows if any(paper.is_like(paper.rows[n], r) for _, r in group)]
+            alone = replace(block, rows={name: {} for name in ran})
+            views.append(_view(paper, table, alone, group, [], elsewhere=True))
+    elif smoke:
+        records = [record for group in smoke.values() for _, record in group]
+        data = ", ".join(sorted({str(record["protocol"]["name"]) for record in records}))
+        count = f"{_runs(records)} of this table on {data}, scale=smoke"
         views[0] = replace(views[0], hidden=(*views[0].hidden, count))
     return views
 
 
-def _is_smoke_run_of(paper: Paper, table: PaperTable, record: Record) -> bool:
-    """Whether a run of the table's experiment at scale=smoke, which is on other data, left this."""
+def _runs(records: Sequence[Record]) -> str:
+    return f"{len(records)} run{'s' * (len(records) > 1)}"
+
+
+def _smoke_block(paper: Paper, table: PaperTable, record: Record) -> int | None:
+    """The first block with the row that a run at scale=smoke, which is on other data, would have.
+
+    It may be the run of another table of the paper, whose experiment ran first: they share runs.
+    """
     asked = (record.get("config") or {}).get("table") or {}
-    same = (asked.get("paper"), asked.get("number")) == (paper.name, table.number)
-    small = record.get("scale") == "smoke"
-    return same and small and not any(on_benchmark(record, block) for block in table.blocks)
+    if asked.get("paper") != paper.name or record.get("scale") != "smoke":
+        return None
+    if any(on_benchmark(record, block) for block in table.blocks):
+        return None
+    places = enumerate(table.blocks)
+    return next((n for n, block in places if _row_of(paper, block, record)), None)
 
 
-def _block(paper: Paper, table: PaperTable, block: Block, found: Found) -> list[Table]:
+def _block(
+    paper: Paper, table: PaperTable, block: Block, found: Found, show_smoke: bool
+) -> list[Table]:
     here = [(f, r) for f, r in found.records if on_benchmark(r, block) and _row_of(paper, block, r)]
-    hidden = [record for _, record in here if is_smoke(record)]
-    shown = [(folder, record) for folder, record in here if not is_smoke(record)]
+    hidden = [] if show_smoke else [record for _, record in here if is_smoke(record)]
+    shown = [(folder, record) for folder, record in here if show_smoke or not is_smoke(record)]
     stopped = [run for run in found.stopped if _could_be(paper, block, run)]
     by_hash: dict[str, list[tuple[Path, Record]]] = {}
     for folder, record in shown:
@@ -58,8 +95,7 @@ def _block(paper: Paper, table: PaperTable, block: Block, found: Found) -> list[
     groups = sorted(by_hash.values(), key=lambda group: _nearness(block, group[0][1])) or [[]]
     tables = [_view(paper, table, block, group, stopped) for group in groups]
     if hidden:
-        count = f"{len(hidden)} run{'s' * (len(hidden) > 1)} of a smoke budget"
-        tables[0] = replace(tables[0], hidden=(count,))
+        tables[0] = replace(tables[0], hidden=(f"{_runs(hidden)} of a smoke budget",))
     return tables
 
 
@@ -87,14 +123,18 @@ def _view(
     block: Block,
     group: Sequence[tuple[Path, Record]],
     stopped: Sequence[Unfinished],
+    elsewhere: bool = False,
 ) -> Table:
     columns = _columns(paper, block, [record for _, record in group])
     heads = [_head(paper, name, measured, columns) for name, measured in columns]
     rows = [
         row for name in block.rows for row in _rows(paper, block, name, columns, group, stopped)
     ]
+    if elsewhere:
+        rows = [replace(row, marks=_smoke_marks(row)) for row in rows]
     heads, rows = _crowned(heads, rows)
-    title = f"{paper.title}, Table {table.number}: {table.title}; {block.title}"
+    where = "smoke runs on other data" if elsewhere else block.title
+    title = f"{paper.title}, Table {table.number}: {table.title}; {where}"
     protocol = group[0][1]["protocol"] if group else None
     notes = []
     if protocol is not None:
@@ -109,7 +149,14 @@ def _view(
     notes += [f"{who.prints}: {who.why}." for who in others if who.why and who.prints in bare]
     notes += [f"Paper: {note}" for note in paper.notes]
     notes += [f"{head.name}: ours is {head.key}." for head in heads if head.key]
-    return Table(title, heads, rows, [*notes, *mark_notes(rows)], protocol, paper.name)
+    notes += mark_notes(rows)
+    return Table(title, heads, rows, notes, protocol, paper.name)
+
+
+def _smoke_marks(row: Row) -> list[Mark]:
+    """With the mark of a smoke run, which a method without a budget has not."""
+    marks = [mark for mark in row.marks if mark.text not in (SMOKE, SMOKE_SCALE)]
+    return [Mark(SMOKE, "scale=smoke: it shows that the code runs"), *marks]
 
 
 def _command(table: PaperTable) -> str:
@@ -267,7 +314,9 @@ def _crowned(heads: Sequence[Head], rows: Sequence[Row]) -> tuple[list[Head], li
         metrics = tuple(row.cells[place].metric if row.record else None for row in rows)
         column = Column(head.key or "", head.settings or "", metrics)
         winners = [
-            row.may_be_best and not any(m.disqualifies for m in row.cells[place].marks)
+            row.may_be_best
+            and not any(m.disqualifies for m in row.cells[place].marks)
+            and not any(m.text in (SMOKE, SMOKE_SCALE) for m in row.marks)
             for row in rows
         ]
         flags.append(column.best(winners))

@@ -199,7 +199,7 @@ class Paper:
         return self.is_like(who, record) and not self.departures(who, record)
 
     def is_like(self, who: WhoIs, record: Mapping[str, Any]) -> bool:
-        """Whether it is of a printed row by what tells the paper's rows apart, whatever else differs."""
+        """Whether it is of a printed row by what tells the paper's rows apart, whatever else is."""
         if who.hr:
             return False
         if who.method is None:
@@ -219,7 +219,7 @@ class Paper:
         )
 
     def departures(self, who: WhoIs, record: Mapping[str, Any]) -> list[str]:
-        """Arguments, as overrides, by which a record that is like a row is another method all the same."""
+        """Arguments, as overrides, that make a record that is like a row another method."""
         return [] if who.method is None else unprinted(record, who.switches)
 
     def _equal(self, method: str, switch: str, a: Any, b: Any) -> bool:
