@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from facesr_bench.leaderboard.__main__ import main
+from facesr_bench.leaderboard.formats import FORMATS
 from facesr_bench.leaderboard.model import Table
 from facesr_bench.leaderboard.paper_tables import paper_tables
 from facesr_bench.leaderboard.records import find_records
@@ -103,3 +104,11 @@ def test_the_flag_needs_a_paper(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--show-smoke"])
     assert "--show-smoke needs --paper" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_a_row_without_a_run_says_why_in_every_format(name: str, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    text = FORMATS[name](views(tmp_path, "5")[:1])
+    assert "no run was found" in text
+    assert "another system; score its images with label=NAME" in text

@@ -144,13 +144,21 @@ def _view(
         )
     else:
         notes.append(f"No run of this block was found; to run it: {_command(table)}.")
-    bare = {row.name for row in rows if row.record is None}
-    others = [paper.rows[name] for name in block.rows]
-    notes += [f"{who.prints}: {who.why}." for who in others if who.why and who.prints in bare]
     notes += [f"Paper: {note}" for note in paper.notes]
     notes += [f"{head.name}: ours is {head.key}." for head in heads if head.key]
-    notes += mark_notes(rows)
+    notes += [*mark_notes(rows), *_absent(rows)]
     return Table(title, heads, rows, notes, protocol, paper.name)
+
+
+def _absent(rows: Sequence[Row]) -> list[str]:
+    """Why printed rows have no run, rows of one reason together."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for state, reason in dict.fromkeys((cell.state, cell.reason) for cell in row.cells):
+            if state in ("not run", "printed"):
+                names.setdefault((state, reason), []).append(row.name)
+    words = {"printed": "the paper's alone"}
+    return [f"{words.get(s, s)} ({', '.join(n)}): {why}." for (s, why), n in names.items()]
 
 
 def _smoke_marks(row: Row) -> list[Mark]:
@@ -243,7 +251,7 @@ def _rows(
         reason = "no run has the switches of this row; the next rows have others"
         return [_empty(who, "not run", reason, columns, printed), *others]
     if who.method is None:
-        reason = f"another system; score its images with label={name!r} (+method=images)"
+        reason = "another system; score its images with label=NAME, as the row (+method=images)"
         reason = f"{who.why}; {reason}" if who.why else reason
         return [_empty(who, "printed", reason, columns, printed)]
     return [_empty(who, "not run", "no run was found", columns, printed)]
