@@ -216,7 +216,8 @@ def _rows(
     who, printed = paper.rows[name], block.rows[name]
     if who.hr:
         return [_truth(who, paper, block, columns, [record for _, record in group])]
-    rows, others = [], []
+    rows: list[Row] = []
+    others: list[Row] = []
     for folder, record in group:
         if not paper.is_like(who, record):
             continue
