@@ -71,6 +71,13 @@ def test_what_the_yaml_composes_at_a_scale_is_the_row(scale: str | None) -> None
     assert rows_of("propulse", scale) == ["Pro-PULSE"]
 
 
+def test_sizes_are_read_at_the_runs_scale() -> None:
+    slim = {"channel_base": 2048, "channel_max": 64, "ema_half_life": 1000}
+    assert slim.items() <= arguments_of("pan", "slim").items()
+    assert rows_of("pan", "full", **slim) == []
+    assert rows_of("scgan", "slim", degrade_head=8) == ["SCGAN"]  # slim names none: full's
+
+
 def test_the_papers_size_is_the_papers_at_any_scale_and_a_smaller_one_is_not() -> None:
     assert rows_of("scgan", "slim", noise_dim=64, critic_hidden=512) == ["SCGAN"]
     assert rows_of("scgan", "full", critic_hidden=64) == []
