@@ -143,7 +143,7 @@ def count_both(call: Callable[[], object]) -> tuple[int, int]:
                 self.flops += counter.get_total_flops() - before
             return result
 
-    with FlopCounterMode(display=False) as counter, Backward() as backward:
+    with FlopCounterMode(display=False) as counter, Backward() as backward:  # type: ignore[no-untyped-call]
         call()
     whole = int(counter.get_total_flops())
     return whole, 3 * (whole - backward.flops) if backward.flops else whole

@@ -226,7 +226,7 @@ def pulse(scale: str) -> dict[str, Any]:
     """A search of fewer steps at scale=smoke, on the protocol Pro-PULSE prints it on."""
     return bicubic(
         method="pulse", scale=scale, n_images=5817, data="propulse_celebahq",
-        protocol={"name": "propulse_celebahq", "version": 1, "hash": "c" * 64},
+        protocol={"name": "propulse_celebahq", "version": 2, "hash": "c" * 64},
         config={"method": {"name": "pulse", "_target_": "facesr_bench.methods.pulse.PULSE"}},
     )  # fmt: skip
 
