@@ -27,6 +27,7 @@ from methods.pulse_priors import stylegan2_prior
 
 WEIGHTS: dict[str, dict[str, Any]] = {
     "scgan": {"theta": 2.0, "gamma": 0.5, "weights": "paper"},
+    "cyclegan": {"l1_weight": 2.0, "adv_weight": 0.5},
     "pan": {"gamma": 2.0},
     "stylegan2": {"gamma": 7.0, "r1_interval": 3, "path_weight": 1.0, "path_interval": 2},
     "propulse": {
@@ -40,6 +41,8 @@ WEIGHTS: dict[str, dict[str, Any]] = {
 
 NO_WEIGHTS: dict[str, set[str]] = {
     "scgan": {"lr", "lr_floor"},
+    "cyclegan": {"lr", "lr_floor"},
+    "spandrel": {"fidelity"},
     "pan": {"beta2"},
     "stylegan2": {"mixing", "lr", "lr_generator", "average_half_life"},
     "propulse": {"losses", "critic_weights", "lr", "critic_lr"},

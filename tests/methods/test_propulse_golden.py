@@ -213,7 +213,8 @@ def test_the_truth_has_no_reconstruction_loss(operator: str) -> None:
     reduced = LRReduction(operator, [64], 16)(image).clamp(-1, 1)  # type: ignore[arg-type]
     levels = (reduced - small).abs() * 255 / 2
     assert levels.max() <= 1.02  # Pillow rounds to 8 bits after each axis
-    assert levels.mean() < 0.4
+    cut_off = settings.get("quantise") == "truncate"  # half a level on average, not a quarter
+    assert levels.mean() < (0.55 if cut_off else 0.4)
 
 
 def test_area_is_the_mean() -> None:
