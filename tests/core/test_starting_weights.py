@@ -38,9 +38,8 @@ def checkpoint(tmp_path: Path) -> str:
 
 def started(**settings: Any) -> tuple[Method, str, Path | None, str]:
     method = Still()
-    found = load_starting_weights(
-        method, {"stage": "fit_test", "ckpt": None, "init": None} | settings
-    )
+    config = {"stage": "fit_test", "ckpt": None, "init": None, "method": {"name": "still"}}
+    found = load_starting_weights(method, config | settings)
     return method, found.origin, found.resume_from, found.files[0]["role"]
 
 

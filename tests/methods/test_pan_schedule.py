@@ -262,11 +262,11 @@ def test_an_override_gives_a_whole_table(word: str, found: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "factor", "recipe", "operator"),
-    [("pan_celebahq_x2", 2, "ffhq", "box"), ("pan_lsun_cat_x4", 4, "lsun_cat", None)],
+    ("name", "factor", "recipe", "size"),
+    [("pan_celebahq_x2", 2, "ffhq", 1024), ("pan_lsun_cat_x4", 4, "lsun_cat", 256)],
 )
 def test_smaller_protocols_prepare_what_the_network_is_built_for(
-    name: str, factor: int, recipe: str, operator: str | None, tmp_path: Path, monkeypatch: Any
+    name: str, factor: int, recipe: str, size: int, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("FACESR_DATA", str(tmp_path))
     register_resolvers()
@@ -276,8 +276,7 @@ def test_smaller_protocols_prepare_what_the_network_is_built_for(
     data, method = build_data(config["data"]), build_method(config["method"])
     method.check_sizes((data.lr_size, data.lr_size), (data.hr_size, data.hr_size))
     assert (method.side, method.factor, data.name) == (256, factor, name)
-    option = "" if operator is None else f" --operator {operator}"
-    with pytest.raises(DataError, match=f"prepare {recipe} --src .* --size 256{option}\n"):
+    with pytest.raises(DataError, match=f"prepare {recipe} --src .* --size {size}\n"):
         data.required("train")
-    with pytest.raises(DataError, match="--size 256"):
+    with pytest.raises(DataError, match=f"--size {size}"):
         data.required("test")
