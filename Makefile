@@ -35,7 +35,7 @@ lint: $(READY)  ## ruff and mypy
 bench: $(READY)  ## speed and memory; ratios, never a test
 	$(BIN)/python benchmarks/bench.py
 
-mutants: $(READY)  ## plant the faults of tests/mutants, one by one: does a test notice each? half an hour
+mutants: $(READY)  ## plant the faults of tests/mutants, one by one: does a test notice each? half an hour on two cores
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m mutants
 
 bands: $(READY)  ## does each method still learn as recorded in docs/bands? minutes of CPU
