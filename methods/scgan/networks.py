@@ -28,7 +28,7 @@ def doublings(factor: int, what: str) -> int:
 
 
 class Degrader(nn.Module):
-    """Degradation network ``D([I, z])`` of Eq. 1 and Eq. 11: image and noise -> LR face.
+    """Degradation network ``D([I, z])`` of Eq. 1, and of Eq. 11, which prints no noise: -> LR face.
 
     The encoder halves the side once per entry of ``widths``; PixelShuffle brings it back up until
     the output is ``factor`` times smaller than the input (64 -> 4 -> 16 by default).
@@ -135,8 +135,8 @@ class Restorer(nn.Module):
     """Restoration network ``R_LS`` of Eqs. 4 and 5, the only network used at test time: LR -> SR.
 
     One group of residual blocks with a long skip per entry of ``depths``; x2 bilinear upsampling
-    after each of the first ``log2(factor)`` groups, none after the others (the paper's third group
-    works at full size); a head of one 3x3 and two 1x1 convolutions.
+    after each of the first ``log2(factor)`` groups, none after the others (so the paper's third
+    group works at full size: ours, its text has all groups before the upsampling); a head of one 3x3 and two 1x1 convolutions.
 
     Args:
         widths: channels of each group, then of the head.

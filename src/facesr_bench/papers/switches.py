@@ -16,7 +16,7 @@ UNCOUNTED: Mapping[str, str] = {
     "hr_size": "follows from the data, which the protocol tells",
     "factor": "follows from the data, which the protocol tells",
     "seed": "is the run's",
-    "prior": "is chosen by the size of the faces; the row's division tells whose it is",
+    "prior": "is chosen by the size of the faces; the row's division tells its data, not its family",
     "budget": "is told by the row's marks",
     "shipped": "names weights that come with the package",
     "cost": "is what the checks compare",
