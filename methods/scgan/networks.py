@@ -28,7 +28,7 @@ def doublings(factor: int, what: str) -> int:
 
 
 class Degrader(nn.Module):
-    """Degradation network ``D([I, z])`` of Eq. 1, and of Eq. 11, which prints no noise: -> LR face.
+    """Degradation network ``D([I, z])`` of Eq. 1: image and noise -> LR face; Eq. 11 prints no noise.
 
     The encoder halves the side once per entry of ``widths``; PixelShuffle brings it back up until
     the output is ``factor`` times smaller than the input (64 -> 4 -> 16 by default).
