@@ -135,8 +135,9 @@ class Restorer(nn.Module):
     """Restoration network ``R_LS`` of Eqs. 4 and 5, the only network used at test time: LR -> SR.
 
     One group of residual blocks with a long skip per entry of ``depths``; x2 bilinear upsampling
-    after each of the first ``log2(factor)`` groups, none after the others (so the paper's third
-    group works at full size: ours, its text has all groups before the upsampling); a head of one 3x3 and two 1x1 convolutions.
+    after each of the first ``log2(factor)`` groups, none after the others, so the paper's third group
+    works at full size (ours: its text has all groups before the upsampling); a head of one 3x3 and
+    two 1x1 convolutions.
 
     Args:
         widths: channels of each group, then of the head.
